@@ -1,0 +1,5 @@
+//! Codes of this area.
+
+use super::codes;
+
+codes! {}

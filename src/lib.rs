@@ -1,0 +1,16 @@
+//! ksail: Kubernetes clusters defined as scripts, on one native provisioning core.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::panic,
+        clippy::print_stderr,
+        clippy::print_stdout
+    )
+)]
+
+pub mod diag;
+pub mod error;
+
+pub use error::{Error, Result};

@@ -1,0 +1,3 @@
+//! The `ksail` program: a thin face on the library.
+
+fn main() {}
