@@ -12,5 +12,6 @@
 
 pub mod diag;
 pub mod error;
+pub mod secret;
 
 pub use error::{Error, Result};
