@@ -10,8 +10,10 @@
     )
 )]
 
+pub mod axis;
 pub mod diag;
 pub mod error;
 pub mod secret;
+pub mod support;
 
 pub use error::{Error, Result};

@@ -1,1 +1,11 @@
 //! All integration tests, in one binary so that it links once.
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout
+)]
+
+mod support;
