@@ -12,7 +12,9 @@
 
 pub mod axis;
 pub mod diag;
+pub mod embedded;
 pub mod error;
+pub mod pki;
 pub mod secret;
 pub mod support;
 

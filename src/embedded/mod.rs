@@ -1,0 +1,3 @@
+//! The embedded control plane: a Kubernetes API server inside the process.
+
+pub mod store;

@@ -1,0 +1,416 @@
+//! What the control plane remembers: objects by kind and key, one revision counter, one window of changes.
+//!
+//! A [`Store`] knows neither kinds nor HTTP: a bucket is named by whoever uses it (`pods`, `deployments.apps`), a key is
+//! `namespace/name`, an object is JSON. Every write takes the next revision, goes to the [`Log`] before it counts, and is
+//! seen by every watch through the bucket's window. Listing at an older revision is undoing the window.
+//!
+//! Kinds, defaulting, validation and who may do what live in `embedded::write` and `embedded::access`.
+
+mod bucket;
+mod codec;
+mod log;
+mod object;
+mod watch;
+
+pub use bucket::{Change, ChangeKind};
+pub use log::{Log, Recovered};
+pub use object::Object;
+pub use watch::Watch;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value;
+
+use bucket::Bucket;
+use codec::Record;
+
+use crate::error::{Error, Result};
+
+/// How many freshly written objects are kept parsed.
+const PARSED: usize = 2048;
+
+/// What must hold for a write to happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// There is no object at the key.
+    Absent,
+    /// The object at the key has this revision.
+    Revision(u64),
+}
+
+/// Why a write did not happen.
+#[derive(Debug)]
+pub enum Miss {
+    /// There is an object at the key already.
+    Exists,
+    /// There is no object at the key.
+    Absent,
+    /// The object has another revision by now.
+    Changed,
+    /// The log cannot be written.
+    Log(Error),
+}
+
+/// The revision asked for is older than the window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooOld {
+    /// The oldest revision that can still be asked for.
+    pub oldest: u64,
+}
+
+/// What was found by a list, and at which revision.
+pub struct Listing {
+    /// In the order of their keys.
+    pub objects: Vec<Arc<Object>>,
+    /// The store's revision at that moment.
+    pub revision: u64,
+}
+
+/// The store.
+pub struct Store {
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    revision: u64,
+    buckets: BTreeMap<Arc<str>, Bucket>,
+    parsed: VecDeque<Arc<Value>>,
+    log: Option<Log>,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self::in_memory()
+    }
+}
+
+impl Store {
+    /// Makes an empty store that forgets everything when dropped.
+    pub fn in_memory() -> Self {
+        Self {
+            inner: Mutex::new(Inner {
+                revision: 1,
+                buckets: BTreeMap::new(),
+                parsed: VecDeque::new(),
+                log: None,
+            }),
+        }
+    }
+
+    /// Opens the store that a folder's log describes; the note says if a torn record was dropped.
+    pub fn open(folder: &std::path::Path) -> Result<(Self, Option<String>)> {
+        let store = Self::in_memory();
+        let mut inner = store.lock();
+        let Recovered { log, note } = Log::open(folder, |record| inner.replay(record))?;
+        inner.log = Some(log);
+        drop(inner);
+        Ok((store, note))
+    }
+
+    /// The current revision.
+    pub fn revision(&self) -> u64 {
+        self.lock().revision
+    }
+
+    /// Finds one object.
+    pub fn get(&self, bucket: &str, key: &str) -> Option<Arc<Object>> {
+        self.lock().buckets.get(bucket)?.get(key).cloned()
+    }
+
+    /// Lists the objects whose key begins so.
+    pub fn list(&self, bucket: &str, prefix: &str) -> Listing {
+        let inner = self.lock();
+        Listing {
+            objects: match inner.buckets.get(bucket) {
+                Some(bucket) => bucket.list(prefix),
+                None => Vec::new(),
+            },
+            revision: inner.revision,
+        }
+    }
+
+    /// Lists as things were at an older revision, if the window still reaches there.
+    pub fn list_at(&self, bucket: &str, prefix: &str, revision: u64) -> Result<Listing, TooOld> {
+        let inner = self.lock();
+        let objects = match inner.buckets.get(bucket) {
+            Some(bucket) => bucket.list_at(prefix, revision)?,
+            None => Vec::new(),
+        };
+        Ok(Listing { objects, revision })
+    }
+
+    /// Counts the objects of every bucket.
+    pub fn counts(&self) -> Vec<(Arc<str>, usize)> {
+        let inner = self.lock();
+        let each = |(name, bucket): (&Arc<str>, &Bucket)| (Arc::clone(name), bucket.len());
+        inner.buckets.iter().map(each).collect()
+    }
+
+    /// Writes an object if the expectation holds; sets its `metadata.resourceVersion`.
+    pub fn put(
+        &self,
+        bucket: &str,
+        key: &str,
+        expect: Expect,
+        value: Value,
+    ) -> Result<Arc<Object>, Miss> {
+        let mut inner = self.lock();
+        let current = inner.buckets.get(bucket).and_then(|b| b.get(key));
+        match (expect, current) {
+            (Expect::Absent, Some(_)) => return Err(Miss::Exists),
+            (Expect::Revision(_), None) => return Err(Miss::Absent),
+            (Expect::Revision(wanted), Some(found)) if found.revision() != wanted => {
+                return Err(Miss::Changed);
+            }
+            _ => {}
+        }
+        let (object, parsed) = Object::stamp(inner.revision + 1, key, value);
+        inner.commit(Record::put(bucket, &object))?;
+        inner.keep_parsed(parsed);
+        Ok(object)
+    }
+
+    /// Removes an object; `last` is how it looked in the end, which watches are shown with the new revision.
+    pub fn delete(
+        &self,
+        bucket: &str,
+        key: &str,
+        expect: u64,
+        last: Value,
+    ) -> Result<Arc<Object>, Miss> {
+        let mut inner = self.lock();
+        let Some(current) = inner.buckets.get(bucket).and_then(|b| b.get(key)) else {
+            return Err(Miss::Absent);
+        };
+        if current.revision() != expect {
+            return Err(Miss::Changed);
+        }
+        let (object, _) = Object::stamp(inner.revision + 1, key, last);
+        inner.commit(Record::delete(bucket, &object))?;
+        Ok(object)
+    }
+
+    /// Watches a bucket for what comes after a revision.
+    pub fn watch(self: &Arc<Self>, bucket: &str, after: u64) -> Result<Watch, TooOld> {
+        let mut inner = self.lock();
+        let revision = inner.revision;
+        let bucket_name: Arc<str> = inner.name_of(bucket);
+        let entry = inner.bucket(&bucket_name);
+        if after < entry.oldest() {
+            return Err(TooOld {
+                oldest: entry.oldest(),
+            });
+        }
+        let wake = entry.subscribe();
+        drop(inner);
+        let seen = after.min(revision);
+        Ok(Watch::new(Arc::clone(self), bucket_name, seen, wake))
+    }
+
+    /// What happened in a bucket after a revision, and the revision up to which that is everything.
+    pub(super) fn changes(&self, bucket: &str, after: u64) -> Result<(Vec<Change>, u64), TooOld> {
+        let inner = self.lock();
+        let changes = match inner.buckets.get(bucket) {
+            Some(bucket) => bucket.changes(after)?,
+            None => Vec::new(),
+        };
+        Ok((changes, inner.revision))
+    }
+
+    /// Makes an independent copy that shares all objects until they change; in memory only.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let inner = self.lock();
+        let each = |(name, bucket): (&Arc<str>, &Bucket)| (Arc::clone(name), bucket.fork());
+        Self {
+            inner: Mutex::new(Inner {
+                revision: inner.revision,
+                buckets: inner.buckets.iter().map(each).collect(),
+                parsed: VecDeque::new(),
+                log: None,
+            }),
+        }
+    }
+
+    /// Writes everything there is to a folder that another store can open.
+    pub fn snapshot_to(&self, folder: &std::path::Path) -> Result<()> {
+        let fork = self.fork();
+        let inner = fork.lock();
+        Log::write_fresh(folder, inner.revision, inner.records())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // A writer that died half-way changed nothing: the log comes first and the rest cannot fail.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn name_of(&self, bucket: &str) -> Arc<str> {
+        match self.buckets.get_key_value(bucket) {
+            Some((name, _)) => Arc::clone(name),
+            None => Arc::from(bucket),
+        }
+    }
+
+    fn bucket(&mut self, name: &Arc<str>) -> &mut Bucket {
+        self.buckets.entry(Arc::clone(name)).or_default()
+    }
+
+    fn commit(&mut self, record: Record) -> Result<(), Miss> {
+        if let Some(log) = &mut self.log {
+            log.append(&record).map_err(Miss::Log)?;
+        }
+        self.apply(record);
+        self.compact().map_err(Miss::Log)
+    }
+
+    fn apply(&mut self, record: Record) {
+        self.revision = self.revision.max(record.object.revision());
+        let name = self.name_of(&record.bucket);
+        let bucket = self.bucket(&name);
+        if record.deleted {
+            bucket.remove(record.object);
+        } else {
+            bucket.insert(record.object);
+        }
+    }
+
+    fn replay(&mut self, record: codec::Replayed) {
+        match record {
+            codec::Replayed::Base(record) => {
+                self.revision = self.revision.max(record.object.revision());
+                let name = self.name_of(&record.bucket);
+                self.bucket(&name).restore(record.object);
+            }
+            codec::Replayed::Floor(revision) => {
+                self.revision = self.revision.max(revision);
+                for bucket in self.buckets.values_mut() {
+                    bucket.floor(revision);
+                }
+            }
+            codec::Replayed::Change(record) => self.apply(record),
+        }
+    }
+
+    fn keep_parsed(&mut self, value: Arc<Value>) {
+        if self.parsed.len() >= PARSED {
+            self.parsed.pop_front();
+        }
+        self.parsed.push_back(value);
+    }
+
+    fn records(&self) -> impl Iterator<Item = Record> + '_ {
+        let each = |(name, bucket): (&Arc<str>, &Bucket)| {
+            let name = Arc::clone(name);
+            let objects = bucket.list("");
+            objects
+                .into_iter()
+                .map(move |object| Record::put(&name, &object))
+        };
+        self.buckets.iter().flat_map(each)
+    }
+
+    /// Replaces a log that has grown far beyond what is alive in it by a snapshot.
+    fn compact(&mut self) -> Result<()> {
+        if !self.log.as_ref().is_some_and(Log::is_overgrown) {
+            return Ok(());
+        }
+        let Some(mut log) = self.log.take() else {
+            return Ok(());
+        };
+        let done = log.compact(self.revision, self.records());
+        self.log = Some(log);
+        done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+
+    use super::{ChangeKind, Expect, Miss, Store};
+
+    fn pod(name: &str, colour: &str) -> Value {
+        json!({"metadata": {"name": name, "labels": {"colour": colour}}})
+    }
+
+    #[test]
+    fn a_write_with_an_old_revision_is_refused() {
+        let store = Store::in_memory();
+        let first = store
+            .put("pods", "a/x", Expect::Absent, pod("x", "red"))
+            .unwrap();
+        let expect = Expect::Revision(first.revision());
+        store.put("pods", "a/x", expect, pod("x", "blue")).unwrap();
+        let again = store.put("pods", "a/x", expect, pod("x", "green"));
+        assert!(matches!(again, Err(Miss::Changed)));
+        let twice = store.put("pods", "a/x", Expect::Absent, pod("x", "green"));
+        assert!(matches!(twice, Err(Miss::Exists)));
+    }
+
+    #[test]
+    fn lists_as_it_was() {
+        let store = Store::in_memory();
+        let x = store
+            .put("pods", "a/x", Expect::Absent, pod("x", "red"))
+            .unwrap();
+        let then = store.revision();
+        store
+            .put("pods", "a/y", Expect::Absent, pod("y", "red"))
+            .unwrap();
+        store
+            .delete("pods", "a/x", x.revision(), pod("x", "red"))
+            .unwrap();
+        let keys = |listing: super::Listing| -> Vec<String> {
+            listing.objects.iter().map(|o| o.key().to_owned()).collect()
+        };
+        assert_eq!(keys(store.list("pods", "a/")), ["a/y"]);
+        assert_eq!(keys(store.list_at("pods", "a/", then).unwrap()), ["a/x"]);
+    }
+
+    #[tokio::test]
+    async fn a_watch_sees_everything_after_its_revision_once() {
+        let store = Arc::new(Store::in_memory());
+        let x = store
+            .put("pods", "a/x", Expect::Absent, pod("x", "red"))
+            .unwrap();
+        let mut watch = store.watch("pods", x.revision()).unwrap();
+        store
+            .put("pods", "b/y", Expect::Absent, pod("y", "red"))
+            .unwrap();
+        store
+            .delete("pods", "a/x", x.revision(), pod("x", "red"))
+            .unwrap();
+        let seen: Vec<(ChangeKind, String)> = watch
+            .next()
+            .await
+            .unwrap()
+            .iter()
+            .map(|change| (change.kind, change.object.key().to_owned()))
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                (ChangeKind::Added, "b/y".to_owned()),
+                (ChangeKind::Deleted, "a/x".to_owned())
+            ]
+        );
+    }
+
+    #[test]
+    fn a_fork_goes_its_own_way() {
+        let store = Store::in_memory();
+        store
+            .put("pods", "a/x", Expect::Absent, pod("x", "red"))
+            .unwrap();
+        let fork = store.fork();
+        fork.put("pods", "a/y", Expect::Absent, pod("y", "red"))
+            .unwrap();
+        assert_eq!(store.list("pods", "").objects.len(), 1);
+        assert_eq!(fork.list("pods", "").objects.len(), 2);
+    }
+}

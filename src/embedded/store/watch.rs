@@ -1,0 +1,53 @@
+//! Following a bucket: everything after a revision, once, in order.
+
+use std::sync::Arc;
+
+use tokio::sync::watch::Receiver;
+
+use super::{Change, Store, TooOld};
+
+/// A place in a bucket's history that moves forward.
+pub struct Watch {
+    store: Arc<Store>,
+    bucket: Arc<str>,
+    seen: u64,
+    wake: Receiver<u64>,
+}
+
+impl Watch {
+    pub(super) fn new(store: Arc<Store>, bucket: Arc<str>, seen: u64, wake: Receiver<u64>) -> Self {
+        Self {
+            store,
+            bucket,
+            seen,
+            wake,
+        }
+    }
+
+    /// Waits for the next changes; fails if the window has moved past this watch, which must then list again.
+    pub async fn next(&mut self) -> Result<Vec<Change>, TooOld> {
+        loop {
+            // Marked as seen before looking, so that what comes between is not slept through.
+            self.wake.borrow_and_update();
+            let changes = self.ready()?;
+            if !changes.is_empty() {
+                return Ok(changes);
+            }
+            if self.wake.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
+    }
+
+    /// The changes that are there already.
+    pub fn ready(&mut self) -> Result<Vec<Change>, TooOld> {
+        let (changes, upto) = self.store.changes(&self.bucket, self.seen)?;
+        self.seen = self.seen.max(upto);
+        Ok(changes)
+    }
+
+    /// The revision up to which everything has been seen.
+    pub fn seen(&self) -> u64 {
+        self.seen
+    }
+}
