@@ -18,6 +18,7 @@ pub struct Error(Box<Problem>);
 struct Problem {
     code: &'static Code,
     message: String,
+    field: Option<String>,
     help: Vec<String>,
     labels: Vec<Label>,
     trace: Vec<Frame>,
@@ -31,6 +32,7 @@ impl Error {
         Self(Box::new(Problem {
             code,
             message: message.into(),
+            field: None,
             help: Vec::new(),
             labels: Vec::new(),
             trace: Vec::new(),
@@ -53,6 +55,13 @@ impl Error {
             Some(help) => self.help(help),
             None => self,
         }
+    }
+
+    /// Names the field of a definition that it is about, such as `components[1].version`.
+    #[must_use]
+    pub fn field(mut self, field: impl Into<String>) -> Self {
+        self.0.field = Some(field.into());
+        self
     }
 
     /// Names the cause.
@@ -110,6 +119,11 @@ impl Error {
     /// The message alone.
     pub fn message(&self) -> &str {
         &self.0.message
+    }
+
+    /// The field of a definition that it is about.
+    pub fn at_field(&self) -> Option<&str> {
+        self.0.field.as_deref()
     }
 
     /// The help lines.

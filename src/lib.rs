@@ -16,6 +16,7 @@ pub mod embedded;
 pub mod error;
 pub mod pki;
 pub mod secret;
+pub mod spec;
 pub mod support;
 
 pub use error::{Error, Result};

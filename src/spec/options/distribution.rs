@@ -1,0 +1,298 @@
+//! Options of distributions.
+
+use crate::axis::Distribution;
+use crate::spec::field::{Field, Shape};
+
+const fn field(
+    name: &'static str,
+    shape: Shape,
+    default: &'static str,
+    summary: &'static str,
+) -> Field {
+    Field {
+        name,
+        shape,
+        summary,
+        default,
+    }
+}
+
+pub(super) fn fields(kind: Distribution) -> &'static [Field] {
+    match kind {
+        Distribution::Vanilla => VANILLA,
+        Distribution::K3s => K3S,
+        Distribution::Talos => TALOS,
+        Distribution::VCluster => VCLUSTER,
+        Distribution::Kwok => KWOK,
+        Distribution::Eks => EKS,
+    }
+}
+
+static VANILLA: &[Field] = &[
+    field(
+        "config",
+        Shape::InnerPath,
+        "none",
+        "A kind.yaml (kind.x-k8s.io/v1alpha4) to start from.",
+    ),
+    field(
+        "image",
+        Shape::Text,
+        "kindest/node of the Kubernetes version",
+        "The node image.",
+    ),
+    field(
+        "mirrors_dir",
+        Shape::InnerPath,
+        "kind/mirrors",
+        "The folder with hosts.toml files for containerd.",
+    ),
+    field(
+        "feature_gates",
+        Shape::Dict(&Shape::Bool),
+        "none",
+        "Kubernetes feature gates.",
+    ),
+    field(
+        "ip_family",
+        Shape::Choice(&["ipv4", "ipv6", "dual"]),
+        "ipv4",
+        "The address family of pods and services.",
+    ),
+    field(
+        "pod_subnet",
+        Shape::Cidr,
+        "10.244.0.0/16",
+        "The addresses of pods.",
+    ),
+    field(
+        "service_subnet",
+        Shape::Cidr,
+        "10.96.0.0/16",
+        "The addresses of services.",
+    ),
+    field(
+        "port_mappings",
+        Shape::List(&Shape::Map(PORTS, &["container_port"])),
+        "none",
+        "Ports of the first control plane that the host publishes.",
+    ),
+    field(
+        "mounts",
+        Shape::List(&Shape::Map(MOUNTS, &["host_path", "container_path"])),
+        "none",
+        "Folders of the host inside every node.",
+    ),
+];
+
+static K3S: &[Field] = &[
+    field(
+        "config",
+        Shape::InnerPath,
+        "none",
+        "A k3d.yaml (k3d.io/v1alpha5, Simple) to start from.",
+    ),
+    field(
+        "image",
+        Shape::Text,
+        "rancher/k3s of the Kubernetes version",
+        "The node image.",
+    ),
+    field(
+        "args",
+        Shape::List(&Shape::Text),
+        "none",
+        "More arguments of every k3s server.",
+    ),
+    field(
+        "agent_args",
+        Shape::List(&Shape::Text),
+        "none",
+        "More arguments of every k3s agent.",
+    ),
+    field(
+        "disable",
+        Shape::List(&Shape::Choice(&[
+            "traefik",
+            "servicelb",
+            "metrics-server",
+            "local-storage",
+            "coredns",
+        ])),
+        "none",
+        "What k3s brings and is left out.",
+    ),
+    field(
+        "port_mappings",
+        Shape::List(&Shape::Map(PORTS, &["container_port"])),
+        "none",
+        "Ports of the load balancer that the host publishes.",
+    ),
+];
+
+static TALOS: &[Field] = &[
+    field(
+        "version",
+        Shape::Version,
+        "ksail's own",
+        "The Talos version.",
+    ),
+    field(
+        "config",
+        Shape::InnerPath,
+        "talos",
+        "The folder with machine configuration patches.",
+    ),
+    field(
+        "iso",
+        Shape::Int(1, i64::MAX),
+        "125127",
+        "The ISO that Hetzner servers boot from.",
+    ),
+    field(
+        "schematic_id",
+        Shape::Text,
+        "none",
+        "The Image Factory schematic; wins over extensions.",
+    ),
+    field(
+        "extensions",
+        Shape::List(&Shape::Text),
+        "none",
+        "Official system extensions.",
+    ),
+    field(
+        "port_mappings",
+        Shape::List(&Shape::Map(PORTS, &["container_port"])),
+        "none",
+        "Ports of the first control plane that the host publishes.",
+    ),
+    field(
+        "drain_timeout",
+        Shape::Duration,
+        "10m",
+        "How long draining a node may take.",
+    ),
+    field(
+        "patches",
+        Shape::List(&Shape::Any),
+        "none",
+        "Machine configuration patches for every node.",
+    ),
+];
+
+static VCLUSTER: &[Field] = &[
+    field(
+        "config",
+        Shape::InnerPath,
+        "none",
+        "A vcluster.yaml with chart values.",
+    ),
+    field(
+        "version",
+        Shape::Version,
+        "ksail's own",
+        "The vCluster version.",
+    ),
+    field("values", Shape::Dict(&Shape::Any), "none", "Chart values."),
+];
+
+static KWOK: &[Field] = &[
+    field(
+        "config",
+        Shape::InnerPath,
+        "none",
+        "A kwok.yaml or a folder with Stage resources.",
+    ),
+    field(
+        "version",
+        Shape::Version,
+        "ksail's own",
+        "The KWOK version.",
+    ),
+    field(
+        "pods_per_node",
+        Shape::Int(1, 10_000),
+        "110",
+        "How many pods a simulated node takes.",
+    ),
+    field(
+        "cpu",
+        Shape::Int(1, 100_000),
+        "32",
+        "How many CPUs a simulated node has.",
+    ),
+    field(
+        "memory",
+        Shape::Quantity,
+        "256Gi",
+        "How much memory a simulated node has.",
+    ),
+];
+
+static EKS: &[Field] = &[
+    field(
+        "config",
+        Shape::InnerPath,
+        "none",
+        "An eks.yaml (eksctl.io/v1alpha5, ClusterConfig) to start from.",
+    ),
+    field("region", Shape::Text, "us-east-1", "The AWS region."),
+    field(
+        "instance_type",
+        Shape::Text,
+        "t3.medium",
+        "The size of the nodes.",
+    ),
+    field("min_nodes", Shape::Int(0, 1000), "1", "The fewest nodes."),
+    field("max_nodes", Shape::Int(1, 1000), "3", "The most nodes."),
+    field(
+        "volume_size",
+        Shape::Int(1, 16_384),
+        "20",
+        "The size of a node's disk in GB.",
+    ),
+];
+
+static PORTS: &[Field] = &[
+    field(
+        "container_port",
+        Shape::Int(1, 65_535),
+        "",
+        "The port in the node.",
+    ),
+    field(
+        "host_port",
+        Shape::Int(0, 65_535),
+        "0, any free one",
+        "The port on the host.",
+    ),
+    field(
+        "listen_address",
+        Shape::Text,
+        "127.0.0.1",
+        "The address on the host.",
+    ),
+    field(
+        "protocol",
+        Shape::Choice(&["TCP", "UDP", "SCTP"]),
+        "TCP",
+        "The protocol.",
+    ),
+];
+
+static MOUNTS: &[Field] = &[
+    field("host_path", Shape::Text, "", "The folder on the host."),
+    field(
+        "container_path",
+        Shape::Text,
+        "",
+        "Where it appears in the node.",
+    ),
+    field(
+        "read_only",
+        Shape::Bool,
+        "false",
+        "Whether nodes may only read it.",
+    ),
+];

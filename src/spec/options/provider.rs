@@ -1,0 +1,298 @@
+//! Options of providers.
+
+use crate::axis::Provider;
+use crate::spec::field::{Field, Shape};
+
+const fn field(
+    name: &'static str,
+    shape: Shape,
+    default: &'static str,
+    summary: &'static str,
+) -> Field {
+    Field {
+        name,
+        shape,
+        summary,
+        default,
+    }
+}
+
+pub(super) fn fields(kind: Provider) -> &'static [Field] {
+    match kind {
+        Provider::Docker => DOCKER,
+        Provider::Kubernetes => KUBERNETES,
+        Provider::Hetzner => HETZNER,
+        Provider::Omni => OMNI,
+        Provider::Aws => AWS,
+        Provider::Embedded => EMBEDDED,
+    }
+}
+
+static DOCKER: &[Field] = &[
+    field(
+        "host",
+        Shape::Text,
+        "as the docker command finds it",
+        "The engine's address.",
+    ),
+    field(
+        "context",
+        Shape::Text,
+        "the current one",
+        "The docker context.",
+    ),
+    field(
+        "network",
+        Shape::Text,
+        "the distribution's own",
+        "The network that nodes join.",
+    ),
+];
+
+static KUBERNETES: &[Field] = &[
+    field(
+        "kubeconfig",
+        Shape::Text,
+        "~/.kube/config",
+        "The host cluster's kubeconfig.",
+    ),
+    field(
+        "kubeconfig_env",
+        Shape::Text,
+        "KSAIL_HOST_KUBECONFIG",
+        "The variable that names it.",
+    ),
+    field(
+        "context",
+        Shape::Text,
+        "the current one",
+        "The host cluster's context.",
+    ),
+    field(
+        "context_env",
+        Shape::Text,
+        "KSAIL_HOST_CONTEXT",
+        "The variable that names it.",
+    ),
+    field(
+        "gateway_class_name",
+        Shape::Text,
+        "none",
+        "The GatewayClass to expose the API server with.",
+    ),
+    field(
+        "pod_cidr",
+        Shape::Cidr,
+        "10.64.0.0/16",
+        "The nested cluster's pod addresses.",
+    ),
+    field(
+        "service_cidr",
+        Shape::Cidr,
+        "10.128.0.0/16",
+        "The nested cluster's service addresses.",
+    ),
+    field(
+        "persistence",
+        Shape::Map(PERSISTENCE, &[]),
+        "none",
+        "Whether state outlives the pods.",
+    ),
+];
+
+static PERSISTENCE: &[Field] = &[
+    field("enabled", Shape::Bool, "false", "Whether volumes are used."),
+    field(
+        "storage_class_name",
+        Shape::Text,
+        "the host's default",
+        "The storage class.",
+    ),
+    field("size", Shape::Quantity, "20Gi", "The size of each volume."),
+];
+
+static HETZNER: &[Field] = &[
+    field(
+        "control_plane_server_type",
+        Shape::Text,
+        "cx23",
+        "The size of control-plane servers.",
+    ),
+    field(
+        "worker_server_type",
+        Shape::Text,
+        "cx23",
+        "The size of worker servers.",
+    ),
+    field("location", Shape::Text, "fsn1", "Where the servers stand."),
+    field(
+        "fallback_locations",
+        Shape::List(&Shape::Text),
+        "nbg1, hel1",
+        "Where else, if there is no room.",
+    ),
+    field(
+        "network",
+        Shape::Text,
+        "NAME-network",
+        "The private network.",
+    ),
+    field("network_cidr", Shape::Cidr, "10.0.0.0/16", "Its addresses."),
+    field(
+        "ssh_key_name",
+        Shape::Text,
+        "none",
+        "An SSH key that exists there.",
+    ),
+    field(
+        "token_env",
+        Shape::Text,
+        "HCLOUD_TOKEN",
+        "The variable that holds the token.",
+    ),
+    field(
+        "placement_group_strategy",
+        Shape::Choice(&["none", "spread"]),
+        "spread",
+        "Whether servers are kept on different hosts.",
+    ),
+    field(
+        "placement_group",
+        Shape::Text,
+        "NAME-placement",
+        "The placement group.",
+    ),
+    field(
+        "placement_group_fallback_to_none",
+        Shape::Bool,
+        "false",
+        "Whether to go without, if there is no room.",
+    ),
+    field(
+        "ingress_firewall",
+        Shape::Bool,
+        "true",
+        "Whether the nodes' own firewall is on.",
+    ),
+    field(
+        "server_limit",
+        Shape::Int(1, 10_000),
+        "10",
+        "How many servers the account may have.",
+    ),
+    field(
+        "allowed_cidrs",
+        Shape::List(&Shape::Cidr),
+        "everyone",
+        "Who may reach the API.",
+    ),
+    field(
+        "control_plane_public_ipv4",
+        Shape::Bool,
+        "true",
+        "Whether control planes have public IPv4 addresses.",
+    ),
+    field(
+        "control_plane_public_ipv6",
+        Shape::Bool,
+        "true",
+        "Whether control planes have public IPv6 addresses.",
+    ),
+    field(
+        "worker_public_ipv4",
+        Shape::Bool,
+        "true",
+        "Whether workers have public IPv4 addresses.",
+    ),
+    field(
+        "worker_public_ipv6",
+        Shape::Bool,
+        "true",
+        "Whether workers have public IPv6 addresses.",
+    ),
+    field(
+        "autoscaler_node_pool_names",
+        Shape::List(&Shape::Text),
+        "none",
+        "More node pools to clean up on deletion.",
+    ),
+];
+
+static OMNI: &[Field] = &[
+    field(
+        "endpoint",
+        Shape::Https,
+        "from the variable",
+        "The Omni API.",
+    ),
+    field(
+        "endpoint_env",
+        Shape::Text,
+        "OMNI_ENDPOINT",
+        "The variable that names it.",
+    ),
+    field(
+        "service_account_key_env",
+        Shape::Text,
+        "OMNI_SERVICE_ACCOUNT_KEY",
+        "The variable that holds the key.",
+    ),
+    field(
+        "machine_class",
+        Shape::Text,
+        "none",
+        "The class that machines are taken from.",
+    ),
+    field(
+        "machines",
+        Shape::List(&Shape::Text),
+        "unallocated ones",
+        "The machines by id.",
+    ),
+];
+
+static AWS: &[Field] = &[
+    field(
+        "profile_env",
+        Shape::Text,
+        "AWS_PROFILE",
+        "The variable that names the profile.",
+    ),
+    field(
+        "region_env",
+        Shape::Text,
+        "AWS_REGION",
+        "The variable that names the region.",
+    ),
+    field(
+        "access_key_id_env",
+        Shape::Text,
+        "AWS_ACCESS_KEY_ID",
+        "The variable that holds the access key id.",
+    ),
+    field(
+        "secret_access_key_env",
+        Shape::Text,
+        "AWS_SECRET_ACCESS_KEY",
+        "The variable that holds the secret key.",
+    ),
+    field(
+        "session_token_env",
+        Shape::Text,
+        "AWS_SESSION_TOKEN",
+        "The variable that holds the session token.",
+    ),
+    field(
+        "endpoint",
+        Shape::Text,
+        "Amazon's",
+        "Another address of the API, for emulators.",
+    ),
+];
+
+static EMBEDDED: &[Field] = &[field(
+    "port",
+    Shape::Int(1, 65_535),
+    "any free one, kept",
+    "The port of the API server on 127.0.0.1.",
+)];
