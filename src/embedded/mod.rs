@@ -1,3 +1,28 @@
 //! The embedded control plane: a Kubernetes API server inside the process.
+//!
+//! | part | what it does |
+//! |---|---|
+//! | [`store`] | objects, revisions, one window of changes, the log on disk |
+//! | [`api`] | what requests ask for: paths, discovery, selectors, reads, watches, answers |
+//! | [`write`] | the one way in which objects change |
+//! | [`access`] | who asks, and whether they may |
+//! | [`serve`] | sockets and TLS |
+//! | [`home`] | the folder of a cluster |
+//! | [`process`] | the detached process that serves it |
+//!
+//! [`Server`] ties them together and is also the handle that controllers use in process: reads are plain calls, writes go
+//! the same way as those that come over HTTP. Nothing here has a handler per kind; what differs between kinds is data, or
+//! a small rule listed in one table. To add a kind, add it to the catalog.
 
+pub mod access;
+pub mod api;
+pub mod home;
+mod in_process;
+pub mod process;
+pub mod serve;
+mod server;
 pub mod store;
+pub mod write;
+
+pub use in_process::InProcess;
+pub use server::{Server, Settings};

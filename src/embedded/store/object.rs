@@ -41,6 +41,20 @@ impl Object {
         (Arc::new(object), parsed)
     }
 
+    /// Freezes a value that is not to be written, with the revision that it carries.
+    pub fn unsaved(key: &str, value: Value) -> Arc<Self> {
+        let revision = value.pointer("/metadata/resourceVersion");
+        let revision = revision.and_then(|text| text.as_str()?.parse().ok());
+        let bytes = Bytes::from(value.to_string());
+        Arc::new(Self {
+            revision: revision.unwrap_or(0),
+            key: key.into(),
+            labels: labels_of(&value),
+            bytes,
+            parsed: Mutex::new(Weak::new()),
+        })
+    }
+
     /// Takes an object from the log; `None` if its text is no JSON.
     pub(super) fn read(revision: u64, key: &str, bytes: Bytes) -> Option<Arc<Self>> {
         let value: Value = serde_json::from_slice(&bytes).ok()?;

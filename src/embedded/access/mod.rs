@@ -1,0 +1,64 @@
+//! Who asks, and whether they may.
+
+use std::collections::BTreeMap;
+
+/// Whoever makes a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct User {
+    /// Such as `kubernetes-admin` or `system:serviceaccount:default:default`.
+    pub name: String,
+    /// Only service accounts have one.
+    pub uid: String,
+    /// Such as `system:masters`.
+    pub groups: Vec<String>,
+    /// Anything else that is known.
+    pub extra: BTreeMap<String, Vec<String>>,
+}
+
+impl User {
+    /// A user of some groups; everybody who is known is also `system:authenticated`.
+    pub fn new(name: &str, groups: &[&str]) -> Self {
+        let mut groups: Vec<String> = groups.iter().map(|group| (*group).to_owned()).collect();
+        groups.push("system:authenticated".to_owned());
+        Self {
+            name: name.to_owned(),
+            groups,
+            ..Self::default()
+        }
+    }
+
+    /// A part of the control plane.
+    pub fn system(name: &str) -> Self {
+        Self::new(&format!("system:{name}"), &["system:masters"])
+    }
+
+    /// Somebody who did not say who they are.
+    pub fn anonymous() -> Self {
+        Self {
+            name: "system:anonymous".to_owned(),
+            groups: vec!["system:unauthenticated".to_owned()],
+            ..Self::default()
+        }
+    }
+
+    /// Reads a client certificate: common name and organisations.
+    pub fn from_certificate(der: &[u8]) -> Option<Self> {
+        let (_, certificate) = x509_parser::parse_x509_certificate(der).ok()?;
+        let subject = certificate.subject();
+        let name = subject.iter_common_name().next()?.as_str().ok()?;
+        let groups: Vec<&str> = subject
+            .iter_organization()
+            .filter_map(|group| group.as_str().ok())
+            .collect();
+        Some(Self::new(name, &groups))
+    }
+
+    /// Whether the user is in a group.
+    pub fn is_in(&self, group: &str) -> bool {
+        self.groups.iter().any(|own| own == group)
+    }
+}
+
+/// What is needed to know users and their rights.
+#[derive(Default)]
+pub struct Access {}

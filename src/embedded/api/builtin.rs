@@ -1,0 +1,255 @@
+//! The built-in kinds, until the catalog serves them.
+
+use super::registry::{Kind, Subresource};
+
+/// Group, version, kind, plural, in namespaces?, short names, subresources.
+type Row = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    bool,
+    &'static [&'static str],
+    &'static [&'static str],
+);
+
+const ROWS: &[Row] = &[
+    ("", "v1", "Binding", "bindings", true, &[], &[]),
+    ("", "v1", "ConfigMap", "configmaps", true, &["cm"], &[]),
+    ("", "v1", "Endpoints", "endpoints", true, &["ep"], &[]),
+    ("", "v1", "Event", "events", true, &["ev"], &[]),
+    (
+        "",
+        "v1",
+        "LimitRange",
+        "limitranges",
+        true,
+        &["limits"],
+        &[],
+    ),
+    (
+        "",
+        "v1",
+        "Namespace",
+        "namespaces",
+        false,
+        &["ns"],
+        &["finalize", "status"],
+    ),
+    ("", "v1", "Node", "nodes", false, &["no"], &["status"]),
+    (
+        "",
+        "v1",
+        "PersistentVolumeClaim",
+        "persistentvolumeclaims",
+        true,
+        &["pvc"],
+        &["status"],
+    ),
+    (
+        "",
+        "v1",
+        "PersistentVolume",
+        "persistentvolumes",
+        false,
+        &["pv"],
+        &["status"],
+    ),
+    (
+        "",
+        "v1",
+        "Pod",
+        "pods",
+        true,
+        &["po"],
+        &["binding", "ephemeralcontainers", "eviction", "status"],
+    ),
+    ("", "v1", "PodTemplate", "podtemplates", true, &[], &[]),
+    (
+        "",
+        "v1",
+        "ReplicationController",
+        "replicationcontrollers",
+        true,
+        &["rc"],
+        &["scale", "status"],
+    ),
+    (
+        "",
+        "v1",
+        "ResourceQuota",
+        "resourcequotas",
+        true,
+        &["quota"],
+        &["status"],
+    ),
+    ("", "v1", "Secret", "secrets", true, &[], &[]),
+    (
+        "",
+        "v1",
+        "ServiceAccount",
+        "serviceaccounts",
+        true,
+        &["sa"],
+        &["token"],
+    ),
+    ("", "v1", "Service", "services", true, &["svc"], &["status"]),
+    (
+        "apps",
+        "v1",
+        "ControllerRevision",
+        "controllerrevisions",
+        true,
+        &[],
+        &[],
+    ),
+    (
+        "apps",
+        "v1",
+        "DaemonSet",
+        "daemonsets",
+        true,
+        &["ds"],
+        &["status"],
+    ),
+    (
+        "apps",
+        "v1",
+        "Deployment",
+        "deployments",
+        true,
+        &["deploy"],
+        &["scale", "status"],
+    ),
+    (
+        "apps",
+        "v1",
+        "ReplicaSet",
+        "replicasets",
+        true,
+        &["rs"],
+        &["scale", "status"],
+    ),
+    (
+        "apps",
+        "v1",
+        "StatefulSet",
+        "statefulsets",
+        true,
+        &["sts"],
+        &["scale", "status"],
+    ),
+    (
+        "batch",
+        "v1",
+        "CronJob",
+        "cronjobs",
+        true,
+        &["cj"],
+        &["status"],
+    ),
+    ("batch", "v1", "Job", "jobs", true, &[], &["status"]),
+    (
+        "coordination.k8s.io",
+        "v1",
+        "Lease",
+        "leases",
+        true,
+        &[],
+        &[],
+    ),
+    (
+        "discovery.k8s.io",
+        "v1",
+        "EndpointSlice",
+        "endpointslices",
+        true,
+        &[],
+        &[],
+    ),
+    (
+        "policy",
+        "v1",
+        "PodDisruptionBudget",
+        "poddisruptionbudgets",
+        true,
+        &["pdb"],
+        &["status"],
+    ),
+    (
+        "rbac.authorization.k8s.io",
+        "v1",
+        "ClusterRoleBinding",
+        "clusterrolebindings",
+        false,
+        &[],
+        &[],
+    ),
+    (
+        "rbac.authorization.k8s.io",
+        "v1",
+        "ClusterRole",
+        "clusterroles",
+        false,
+        &[],
+        &[],
+    ),
+    (
+        "rbac.authorization.k8s.io",
+        "v1",
+        "RoleBinding",
+        "rolebindings",
+        true,
+        &[],
+        &[],
+    ),
+    (
+        "rbac.authorization.k8s.io",
+        "v1",
+        "Role",
+        "roles",
+        true,
+        &[],
+        &[],
+    ),
+    (
+        "storage.k8s.io",
+        "v1",
+        "StorageClass",
+        "storageclasses",
+        false,
+        &["sc"],
+        &[],
+    ),
+];
+
+const VERBS: [&str; 8] = [
+    "create",
+    "delete",
+    "deletecollection",
+    "get",
+    "list",
+    "patch",
+    "update",
+    "watch",
+];
+
+/// Makes the kinds.
+pub(super) fn kinds() -> Vec<Kind> {
+    let make = |(group, version, kind, plural, namespaced, short, parts): &Row| {
+        let mut made = Kind::new(group, version, kind, plural);
+        made.namespaced = *namespaced;
+        made.short_names = short.iter().map(|s| (*s).to_owned()).collect();
+        made.verbs = VERBS.iter().map(|s| (*s).to_owned()).collect();
+        let part = |name: &&str| Subresource {
+            name: (*name).to_owned(),
+            group: String::new(),
+            version: String::new(),
+            kind: (*kind).to_owned(),
+            verbs: ["get", "patch", "update"].map(str::to_owned).to_vec(),
+        };
+        made.subresources = parts.iter().map(part).collect();
+        made
+    };
+    ROWS.iter().map(make).collect()
+}

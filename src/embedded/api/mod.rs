@@ -1,0 +1,231 @@
+//! What requests ask for, and answers.
+//!
+//! [`handle`] takes a whole request and gives an answer; it knows no sockets, so tests and the in-process client call it
+//! too. Objects are reached by what their kind says about itself. To add a path that is not about objects, add it to
+//! [`path`] and to the `match` in [`handle`]; to add a part of an object with a path of its own, see [`subresource`].
+
+pub mod body;
+mod builtin;
+pub mod discovery;
+pub mod follow;
+pub mod path;
+pub mod query;
+pub mod read;
+pub mod registry;
+mod resource;
+pub mod selector;
+pub mod status;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, header};
+use serde_json::{Value, json};
+
+use super::access::User;
+use super::server::Server;
+use body::Body;
+use path::Path;
+use query::Query;
+use status::Status;
+
+/// An answer before it becomes HTTP.
+pub struct Answer {
+    code: u16,
+    media: &'static str,
+    warnings: Vec<String>,
+    body: Body,
+}
+
+impl Answer {
+    /// JSON that is there as text.
+    pub fn text(code: u16, text: Bytes) -> Self {
+        Self {
+            code,
+            media: "application/json",
+            warnings: Vec::new(),
+            body: Body::Full(text),
+        }
+    }
+
+    /// A JSON value.
+    pub fn json(code: u16, value: &Value) -> Self {
+        Self::text(code, Bytes::from(value.to_string()))
+    }
+
+    /// Plain text.
+    pub fn plain(code: u16, text: &str) -> Self {
+        Self {
+            media: "text/plain; charset=utf-8",
+            ..Self::text(code, Bytes::copy_from_slice(text.as_bytes()))
+        }
+    }
+
+    /// The same with another media type.
+    #[must_use]
+    pub fn media(mut self, media: &'static str) -> Self {
+        self.media = media;
+        self
+    }
+
+    /// The same with things that the client should show.
+    #[must_use]
+    pub fn warn(mut self, warnings: Vec<String>) -> Self {
+        self.warnings.extend(warnings);
+        self
+    }
+
+    pub(super) fn into_response(self) -> Response<Body> {
+        let mut response = Response::new(self.body);
+        *response.status_mut() = http::StatusCode::from_u16(self.code)
+            .unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            http::HeaderValue::from_static(self.media),
+        );
+        headers.insert(
+            header::CACHE_CONTROL,
+            http::HeaderValue::from_static("no-cache, private"),
+        );
+        for warning in &self.warnings {
+            let quoted = format!("299 - {warning:?}");
+            if let Ok(value) = http::HeaderValue::from_str(&quoted) {
+                headers.append(header::WARNING, value);
+            }
+        }
+        response
+    }
+}
+
+impl From<Status> for Answer {
+    fn from(status: Status) -> Self {
+        Self::json(status.code, &status.to_json())
+    }
+}
+
+/// What a request is made of, once its path is known.
+pub struct Call<'a> {
+    /// The control plane.
+    pub server: &'a Server,
+    /// Who asks.
+    pub user: User,
+    /// `GET`, `POST`, …
+    pub method: Method,
+    /// The options.
+    pub query: Query,
+    /// The headers.
+    pub headers: &'a HeaderMap,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Call<'_> {
+    /// A header's text; empty if it is not there.
+    pub fn header(&self, name: header::HeaderName) -> &str {
+        let value = self.headers.get(name);
+        value
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    }
+}
+
+/// Answers a request.
+pub async fn handle(server: &Server, user: User, request: Request<Bytes>) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    let path = path::parse(head.uri.path());
+    let call = Call {
+        server,
+        user,
+        method: head.method,
+        query: Query::parse(head.uri.query()),
+        headers: &head.headers,
+        body,
+    };
+    let answer = match path {
+        Path::Resource(target) => resource::answer(call, target, head.uri.path()).await,
+        other => answer_about_itself(&call, &other),
+    };
+    match answer {
+        Ok(answer) => answer.into_response(),
+        Err(status) => Answer::from(status).into_response(),
+    }
+}
+
+fn answer_about_itself(call: &Call<'_>, path: &Path) -> Result<Answer, Status> {
+    if call.method != Method::GET && call.method != Method::HEAD {
+        return Err(Status::method_not_allowed());
+    }
+    let server = call.server;
+    let registry = server.registry();
+    let aggregated = call
+        .header(header::ACCEPT)
+        .split(',')
+        .next()
+        .is_some_and(|first| first.contains("as=APIGroupDiscoveryList"));
+    const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+    let value = match path {
+        Path::Root => {
+            let mut paths = vec!["/api".to_owned(), "/api/v1".to_owned(), "/apis".to_owned()];
+            for kind in registry.all() {
+                for path in [
+                    format!("/apis/{}", kind.group),
+                    format!("/apis/{}/{}", kind.group, kind.version),
+                ] {
+                    if !kind.group.is_empty() && !paths.contains(&path) {
+                        paths.push(path);
+                    }
+                }
+            }
+            paths.extend(
+                [
+                    "/healthz",
+                    "/livez",
+                    "/metrics",
+                    "/openapi/v2",
+                    "/openapi/v3",
+                    "/readyz",
+                    "/version",
+                ]
+                .map(str::to_owned),
+            );
+            json!({ "paths": paths })
+        }
+        Path::Health(_) => return Ok(Answer::plain(200, "ok")),
+        Path::Version => version(&server.settings().version),
+        Path::CoreVersions | Path::Groups if aggregated => {
+            let core = *path == Path::CoreVersions;
+            let value = discovery::aggregated(registry, core);
+            return Ok(Answer::json(200, &value).media(AGGREGATED));
+        }
+        Path::CoreVersions => discovery::core_versions(&server.settings().address),
+        Path::Groups => discovery::groups(registry),
+        Path::Group(name) => discovery::group(registry, name).ok_or_else(Status::no_such_path)?,
+        Path::GroupVersion(group, version) => {
+            discovery::resources(registry, group, version).ok_or_else(Status::no_such_path)?
+        }
+        Path::Metrics
+        | Path::OpenApi2
+        | Path::OpenApi3(_)
+        | Path::OpenId(_)
+        | Path::Resource(_)
+        | Path::Unknown => return Err(Status::no_such_path()),
+    };
+    Ok(Answer::json(200, &value))
+}
+
+/// What `/version` says.
+fn version(text: &str) -> Value {
+    let mut parts = text.trim_start_matches('v').split('.');
+    let (major, minor) = (parts.next().unwrap_or("1"), parts.next().unwrap_or("0"));
+    json!({
+        "major": major, "minor": minor,
+        "emulationMajor": major, "emulationMinor": minor,
+        "minCompatibilityMajor": major, "minCompatibilityMinor": minor,
+        "gitVersion": text, "gitCommit": "", "gitTreeState": "clean",
+        "buildDate": "1970-01-01T00:00:00Z", "goVersion": "", "compiler": "ksail",
+        "platform": format!("{}/{}", std::env::consts::OS, match std::env::consts::ARCH {
+            "x86_64" => "amd64",
+            "aarch64" => "arm64",
+            other => other,
+        }),
+    })
+}

@@ -1,0 +1,279 @@
+//! Requests about objects: from verb and target to the read or the write.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Method, header};
+use serde_json::Value;
+
+use super::body::Body;
+use super::path::Target;
+use super::query;
+use super::read::{self, Filter};
+use super::registry::Kind;
+use super::status::Status;
+use super::{Answer, Call, follow};
+use crate::embedded::store::Object;
+use crate::embedded::write::{self, Deletion, Options, Part, Removed, patch::Patch};
+
+/// Answers a request about objects.
+pub(super) async fn answer(call: Call<'_>, target: Target, path: &str) -> Result<Answer, Status> {
+    let registry = call.server.registry();
+    let kind = registry
+        .find(&target.group, &target.version, &target.plural)
+        .ok_or_else(Status::no_such_path)?;
+    if !target.namespace.is_empty() && !kind.namespaced {
+        return Err(Status::no_such_path());
+    }
+    if !target.subresource.is_empty() && kind.subresource(&target.subresource).is_none() {
+        return Err(Status::no_such_path());
+    }
+    let watching = call.query.flag("watch") || is_old_watch(path);
+    match (call.method.clone(), target.name.is_empty()) {
+        (Method::GET | Method::HEAD, true) if watching => watch(&call, &kind, &target),
+        (Method::GET | Method::HEAD, true) => list(&call, &kind, &target),
+        (Method::GET | Method::HEAD, false) if watching => watch(&call, &kind, &target),
+        (Method::GET | Method::HEAD, false) => get(&call, &kind, &target),
+        (Method::POST, true) => create(&call, &kind, &target).await,
+        (Method::PUT, false) => update(&call, &kind, &target).await,
+        (Method::PATCH, false) => patch(&call, &kind, &target).await,
+        (Method::DELETE, false) => delete(&call, &kind, &target).await,
+        (Method::DELETE, true) => delete_collection(&call, &kind, &target).await,
+        _ => Err(Status::method_not_allowed()),
+    }
+}
+
+/// `/api/v1/watch/…`
+fn is_old_watch(path: &str) -> bool {
+    let mut parts = path.split('/').filter(|part| !part.is_empty());
+    match parts.next() {
+        Some("api") => parts.nth(1) == Some("watch"),
+        Some("apis") => parts.nth(2) == Some("watch"),
+        _ => false,
+    }
+}
+
+fn get(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, Status> {
+    let object = call
+        .server
+        .get(kind, &target.namespace, &target.name)
+        .ok_or_else(|| Status::not_found(kind, &target.name))?;
+    Ok(Answer::text(200, read::render(kind, &object)))
+}
+
+fn list(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, Status> {
+    let filter = Filter::new(kind, &target.namespace, &call.query)?;
+    let page = read::list(call.server, kind, &filter, &call.query)?;
+    Ok(Answer::text(200, read::render_list(kind, &page)))
+}
+
+fn watch(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, Status> {
+    let mut filter = Filter::new(kind, &target.namespace, &call.query)?;
+    filter.name.clone_from(&target.name);
+    let shown = Arc::clone(kind);
+    let render: follow::Render = Arc::new(move |object: &Object| read::render(&shown, object));
+    let stream = follow::follow(call.server, kind, filter, &call.query, render)?;
+    Ok(Answer {
+        code: 200,
+        media: "application/json",
+        warnings: Vec::new(),
+        body: Body::Stream(Box::pin(stream)),
+    })
+}
+
+/// Reads the object that a request carries.
+fn object_of(call: &Call<'_>) -> Result<Value, Status> {
+    let media = call.header(header::CONTENT_TYPE);
+    match media.split(';').next().unwrap_or_default().trim() {
+        "" | "application/json" => serde_json::from_slice(&call.body).map_err(|cause| {
+            let text: String = String::from_utf8_lossy(&call.body)
+                .chars()
+                .take(80)
+                .collect();
+            Status::bad_request(format!(
+                "couldn't get version/kind; json parse error: {cause}: {text}"
+            ))
+        }),
+        "application/yaml" => write::patch::yaml(&call.body),
+        other => Err(Status::new(
+            415,
+            "UnsupportedMediaType",
+            format!(
+                "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml; not {other}"
+            ),
+        )),
+    }
+}
+
+fn options_of(call: &Call<'_>) -> Result<Options, Status> {
+    let agent = call.header(header::USER_AGENT);
+    let agent = agent.split('/').next().unwrap_or_default();
+    let manager = match call.query.text("fieldManager") {
+        "" if agent.is_empty() => "unknown",
+        "" => agent,
+        manager => manager,
+    };
+    Ok(Options {
+        user: call.user.clone(),
+        manager: manager.to_owned(),
+        dry_run: call.query.dry_run()?,
+        validation: call.query.validation()?,
+        force: call.query.flag("force"),
+    })
+}
+
+fn part_of(target: &Target) -> Part {
+    match target.subresource.as_str() {
+        "" => Part::Main,
+        "status" => Part::Status,
+        _ => Part::Other,
+    }
+}
+
+fn written(kind: &Kind, written: write::Written) -> Answer {
+    let code = if written.created { 201 } else { 200 };
+    Answer::text(code, read::render(kind, &written.object)).warn(written.warnings)
+}
+
+async fn create(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, Status> {
+    let options = options_of(call)?;
+    let value = object_of(call)?;
+    let done = write::create(call.server, kind, &target.namespace, value, &options).await?;
+    Ok(written(kind, done))
+}
+
+async fn update(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, Status> {
+    let options = options_of(call)?;
+    let value = object_of(call)?;
+    let next = |_: &Value| Ok(value.clone());
+    let done = write::change(
+        call.server,
+        kind,
+        &target.namespace,
+        &target.name,
+        part_of(target),
+        &options,
+        &next,
+    )
+    .await?;
+    Ok(written(kind, done))
+}
+
+async fn patch(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, Status> {
+    let options = options_of(call)?;
+    let patch = Patch::read(call.header(header::CONTENT_TYPE), &call.body)?;
+    let next = |current: &Value| patch.apply(kind, &target.name, current);
+    let done = write::change(
+        call.server,
+        kind,
+        &target.namespace,
+        &target.name,
+        part_of(target),
+        &options,
+        &next,
+    )
+    .await?;
+    Ok(written(kind, done))
+}
+
+fn deletion_of(call: &Call<'_>) -> Result<(Deletion, bool), Status> {
+    let body: Value = match call.body.is_empty() {
+        true => Value::Null,
+        false => object_of(call)?,
+    };
+    let text = |at: &str| body.pointer(at).and_then(Value::as_str);
+    let propagation = match text("/propagationPolicy") {
+        Some(policy) => query::propagation(policy)?,
+        None => call.query.propagation()?,
+    };
+    let orphans = body
+        .get("orphanDependents")
+        .and_then(Value::as_bool)
+        .or_else(|| call.query.maybe_flag("orphanDependents"));
+    let propagation = propagation.or(match orphans {
+        Some(true) => Some(write::Propagation::Orphan),
+        Some(false) => Some(write::Propagation::Background),
+        None => None,
+    });
+    let grace = body.get("gracePeriodSeconds").and_then(Value::as_u64);
+    let deletion = Deletion {
+        grace: match grace {
+            Some(grace) => Some(grace),
+            None => call.query.number("gracePeriodSeconds")?,
+        },
+        propagation,
+        uid: text("/preconditions/uid").map(str::to_owned),
+        revision: text("/preconditions/resourceVersion").map(str::to_owned),
+    };
+    let dry = body
+        .get("dryRun")
+        .and_then(Value::as_array)
+        .is_some_and(|list| list.iter().any(|value| value == "All"));
+    Ok((deletion, dry))
+}
+
+async fn delete(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, Status> {
+    let (deletion, dry) = deletion_of(call)?;
+    let mut options = options_of(call)?;
+    options.dry_run |= dry;
+    let removed = write::delete(
+        call.server,
+        kind,
+        &target.namespace,
+        &target.name,
+        &deletion,
+        &options,
+    )
+    .await?;
+    // Pods and a few others come back as they were; the rest is told about.
+    let whole = matches!(
+        kind.bucket(),
+        "pods"
+            | "services"
+            | "persistentvolumeclaims"
+            | "persistentvolumes"
+            | "serviceaccounts"
+            | "podtemplates"
+            | "resourcequotas"
+    );
+    match removed {
+        Removed::Gone(object) if !whole => {
+            let value = object.value();
+            let uid = value.pointer("/metadata/uid").and_then(Value::as_str);
+            let status = Status::deleted(kind, object.name(), uid.unwrap_or_default());
+            Ok(Answer::from(status))
+        }
+        Removed::Gone(object) | Removed::Going(object) => {
+            Ok(Answer::text(200, read::render(kind, &object)))
+        }
+    }
+}
+
+async fn delete_collection(
+    call: &Call<'_>,
+    kind: &Arc<Kind>,
+    target: &Target,
+) -> Result<Answer, Status> {
+    let (deletion, dry) = deletion_of(call)?;
+    let mut options = options_of(call)?;
+    options.dry_run |= dry;
+    let filter = Filter::new(kind, &target.namespace, &call.query)?;
+    let page = read::list(call.server, kind, &filter, &call.query)?;
+    for object in &page.objects {
+        let done = write::delete(
+            call.server,
+            kind,
+            object.namespace(),
+            object.name(),
+            &deletion,
+            &options,
+        )
+        .await;
+        match done {
+            Err(status) if status.code != 404 => return Err(status),
+            _ => {}
+        }
+    }
+    let text: Bytes = read::render_list(kind, &page);
+    Ok(Answer::text(200, text))
+}

@@ -1,0 +1,94 @@
+//! The control plane without sockets: requests are calls.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::{Request, Response};
+use http_body_util::BodyExt as _;
+
+use super::access::{Access, User};
+use super::api::{self, body::Body, status::Status};
+use super::server::{Server, Settings};
+use super::store::Store;
+
+/// A control plane inside this process, and a way to talk to it.
+#[derive(Clone)]
+pub struct InProcess {
+    server: Server,
+    user: User,
+}
+
+impl InProcess {
+    /// Makes an empty control plane that forgets everything when dropped.
+    pub async fn new() -> Result<Self, Status> {
+        Self::on(Store::in_memory()).await
+    }
+
+    /// Makes a control plane on a store, such as a fork of another's.
+    pub async fn on(store: Store) -> Result<Self, Status> {
+        let server = Server::start(store, Settings::default(), Access::default()).await?;
+        Ok(Self::of(server))
+    }
+
+    /// Talks to a control plane that is there, as its administrator.
+    pub fn of(server: Server) -> Self {
+        let user = User::new("kubernetes-admin", &["system:masters"]);
+        Self { server, user }
+    }
+
+    /// The control plane.
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// An independent control plane with the same objects; costs next to nothing until they change.
+    pub async fn fork(&self) -> Result<Self, Status> {
+        Self::on(self.server.store().fork()).await
+    }
+
+    /// A client that thinks it talks to a cluster.
+    pub fn client(&self) -> kube::Client {
+        kube::Client::new(self.clone(), "default")
+    }
+
+    /// Answers one request.
+    pub async fn call(&self, request: Request<Bytes>) -> Response<Body> {
+        api::handle(&self.server, self.user.clone(), request).await
+    }
+
+    /// Serves it over plain HTTP on a loopback port as well, until the future is dropped; for tests of other programs.
+    pub async fn serve_plain(
+        &self,
+        address: SocketAddr,
+        ready: impl FnOnce(SocketAddr) + Send,
+    ) -> crate::Result<()> {
+        super::serve::plain(&self.server, &self.user, address, ready).await
+    }
+}
+
+impl tower::Service<Request<kube::client::Body>> for InProcess {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<kube::client::Body>) -> Self::Future {
+        let this = self.clone();
+        Box::pin(async move {
+            let (head, body) = request.into_parts();
+            // A client's own body is in memory already, so collecting it cannot fail in a way that matters.
+            let body = match body.collect().await {
+                Ok(body) => body.to_bytes(),
+                Err(_) => Bytes::new(),
+            };
+            let request = Request::from_parts(head, body);
+            Ok(InProcess::call(&this, request).await)
+        })
+    }
+}

@@ -1,0 +1,328 @@
+//! Values that the server fills in where a writer leaves them out.
+
+use serde_json::{Map, Value, json};
+
+use crate::embedded::api::registry::Kind;
+
+/// Fills in a whole object.
+pub(super) fn apply(kind: &Kind, value: &mut Value) {
+    let (group, plural) = (kind.group.as_str(), kind.plural.as_str());
+    if group.is_empty() && plural == "namespaces" {
+        let name = value.pointer("/metadata/name").cloned().unwrap_or_default();
+        json_patch::merge(
+            value,
+            &json!({"metadata": {"labels": {"kubernetes.io/metadata.name": name}}}),
+        );
+    }
+    if group.is_empty() && plural == "secrets" {
+        secret(value);
+    }
+    let Some(spec) = value.get_mut("spec").and_then(Value::as_object_mut) else {
+        return;
+    };
+    match (group, plural) {
+        ("", "pods") => pod(spec),
+        ("", "services") => service(spec),
+        ("", "persistentvolumeclaims") => set(spec, "volumeMode", json!("Filesystem")),
+        ("", "persistentvolumes") => {
+            set(spec, "volumeMode", json!("Filesystem"));
+            set(spec, "persistentVolumeReclaimPolicy", json!("Retain"));
+        }
+        ("apps", "deployments") => deployment(spec),
+        ("apps", "replicasets") => {
+            set(spec, "replicas", json!(1));
+            template(spec);
+        }
+        ("", "replicationcontrollers") => {
+            set(spec, "replicas", json!(1));
+            template(spec);
+        }
+        ("apps", "statefulsets") => stateful_set(spec),
+        ("apps", "daemonsets") => daemon_set(spec),
+        ("batch", "jobs") => job(spec),
+        ("batch", "cronjobs") => cron_job(spec),
+        _ => {}
+    }
+}
+
+/// Sets a field that is missing.
+fn set(map: &mut Map<String, Value>, field: &str, value: Value) {
+    match map.get(field) {
+        None | Some(Value::Null) => {
+            map.insert(field.to_owned(), value);
+        }
+        Some(_) => {}
+    }
+}
+
+fn object<'a>(map: &'a mut Map<String, Value>, field: &str) -> Option<&'a mut Map<String, Value>> {
+    map.entry(field)
+        .or_insert_with(|| json!({}))
+        .as_object_mut()
+}
+
+fn secret(value: &mut Value) {
+    use base64::Engine as _;
+    let Some(root) = value.as_object_mut() else {
+        return;
+    };
+    set(root, "type", json!("Opaque"));
+    let Some(Value::Object(plain)) = root.shift_remove("stringData") else {
+        return;
+    };
+    if let Some(data) = object(root, "data") {
+        for (key, value) in plain {
+            let text = value.as_str().unwrap_or_default();
+            let encoded = base64::engine::general_purpose::STANDARD.encode(text);
+            data.insert(key, encoded.into());
+        }
+    }
+}
+
+fn template(spec: &mut Map<String, Value>) {
+    let inner = spec.get_mut("template").and_then(|t| t.get_mut("spec"));
+    if let Some(inner) = inner.and_then(Value::as_object_mut) {
+        pod(inner);
+    }
+}
+
+fn deployment(spec: &mut Map<String, Value>) {
+    set(spec, "replicas", json!(1));
+    set(spec, "revisionHistoryLimit", json!(10));
+    set(spec, "progressDeadlineSeconds", json!(600));
+    if let Some(strategy) = object(spec, "strategy") {
+        set(strategy, "type", json!("RollingUpdate"));
+        if strategy.get("type") == Some(&json!("RollingUpdate"))
+            && let Some(rolling) = object(strategy, "rollingUpdate")
+        {
+            set(rolling, "maxUnavailable", json!("25%"));
+            set(rolling, "maxSurge", json!("25%"));
+        }
+    }
+    template(spec);
+}
+
+fn stateful_set(spec: &mut Map<String, Value>) {
+    set(spec, "replicas", json!(1));
+    set(spec, "revisionHistoryLimit", json!(10));
+    set(spec, "podManagementPolicy", json!("OrderedReady"));
+    if let Some(strategy) = object(spec, "updateStrategy") {
+        set(strategy, "type", json!("RollingUpdate"));
+        if strategy.get("type") == Some(&json!("RollingUpdate"))
+            && let Some(rolling) = object(strategy, "rollingUpdate")
+        {
+            set(rolling, "partition", json!(0));
+        }
+    }
+    if let Some(retention) = object(spec, "persistentVolumeClaimRetentionPolicy") {
+        set(retention, "whenDeleted", json!("Retain"));
+        set(retention, "whenScaled", json!("Retain"));
+    }
+    let claims = spec.get_mut("volumeClaimTemplates");
+    for claim in claims.and_then(Value::as_array_mut).into_iter().flatten() {
+        let Some(claim) = claim.as_object_mut() else {
+            continue;
+        };
+        set(claim, "apiVersion", json!("v1"));
+        set(claim, "kind", json!("PersistentVolumeClaim"));
+        if let Some(spec) = object(claim, "spec") {
+            set(spec, "volumeMode", json!("Filesystem"));
+        }
+        set(claim, "status", json!({"phase": "Pending"}));
+    }
+    template(spec);
+}
+
+fn daemon_set(spec: &mut Map<String, Value>) {
+    set(spec, "revisionHistoryLimit", json!(10));
+    if let Some(strategy) = object(spec, "updateStrategy") {
+        set(strategy, "type", json!("RollingUpdate"));
+        if strategy.get("type") == Some(&json!("RollingUpdate"))
+            && let Some(rolling) = object(strategy, "rollingUpdate")
+        {
+            set(rolling, "maxUnavailable", json!(1));
+            set(rolling, "maxSurge", json!(0));
+        }
+    }
+    template(spec);
+}
+
+fn job(spec: &mut Map<String, Value>) {
+    if spec.get("completions").is_none() && spec.get("parallelism").is_none() {
+        set(spec, "completions", json!(1));
+    }
+    set(spec, "parallelism", json!(1));
+    set(spec, "backoffLimit", json!(6));
+    set(spec, "completionMode", json!("NonIndexed"));
+    set(spec, "suspend", json!(false));
+    set(spec, "podReplacementPolicy", json!("TerminatingOrFailed"));
+    template(spec);
+}
+
+fn cron_job(spec: &mut Map<String, Value>) {
+    set(spec, "concurrencyPolicy", json!("Allow"));
+    set(spec, "suspend", json!(false));
+    set(spec, "successfulJobsHistoryLimit", json!(3));
+    set(spec, "failedJobsHistoryLimit", json!(1));
+    let inner = spec.get_mut("jobTemplate").and_then(|t| t.get_mut("spec"));
+    if let Some(inner) = inner.and_then(Value::as_object_mut) {
+        let pods = inner.get_mut("template").and_then(|t| t.get_mut("spec"));
+        if let Some(pods) = pods.and_then(Value::as_object_mut) {
+            pod(pods);
+        }
+    }
+}
+
+fn service(spec: &mut Map<String, Value>) {
+    set(spec, "type", json!("ClusterIP"));
+    set(spec, "sessionAffinity", json!("None"));
+    let kind = spec.get("type").and_then(Value::as_str).unwrap_or_default();
+    let external = matches!(kind, "NodePort" | "LoadBalancer");
+    let balanced = kind == "LoadBalancer";
+    if kind != "ExternalName" {
+        set(spec, "internalTrafficPolicy", json!("Cluster"));
+        set(spec, "ipFamilies", json!(["IPv4"]));
+        set(spec, "ipFamilyPolicy", json!("SingleStack"));
+    }
+    if external {
+        set(spec, "externalTrafficPolicy", json!("Cluster"));
+    }
+    if balanced {
+        set(spec, "allocateLoadBalancerNodePorts", json!(true));
+    }
+    for port in list(spec, "ports") {
+        set(port, "protocol", json!("TCP"));
+        if let Some(number) = port.get("port").cloned() {
+            set(port, "targetPort", number);
+        }
+    }
+}
+
+fn list<'a>(
+    map: &'a mut Map<String, Value>,
+    field: &str,
+) -> impl Iterator<Item = &'a mut Map<String, Value>> {
+    let items = map.get_mut(field).and_then(Value::as_array_mut);
+    items.into_iter().flatten().filter_map(Value::as_object_mut)
+}
+
+fn pod(spec: &mut Map<String, Value>) {
+    set(spec, "restartPolicy", json!("Always"));
+    set(spec, "terminationGracePeriodSeconds", json!(30));
+    set(spec, "dnsPolicy", json!("ClusterFirst"));
+    set(spec, "schedulerName", json!("default-scheduler"));
+    set(spec, "securityContext", json!({}));
+    if let Some(account) = spec.get("serviceAccountName").cloned() {
+        set(spec, "serviceAccount", account);
+    } else if let Some(account) = spec.get("serviceAccount").cloned() {
+        set(spec, "serviceAccountName", account);
+    }
+    let host_network = spec.get("hostNetwork") == Some(&json!(true));
+    for field in ["initContainers", "containers"] {
+        for each in list(spec, field) {
+            container(each, host_network);
+        }
+    }
+    for volume in list(spec, "volumes") {
+        for (source, mode) in [
+            ("configMap", 420),
+            ("secret", 420),
+            ("projected", 420),
+            ("downwardAPI", 420),
+        ] {
+            if let Some(source) = volume.get_mut(source).and_then(Value::as_object_mut) {
+                set(source, "defaultMode", json!(mode));
+            }
+        }
+        if let Some(host) = volume.get_mut("hostPath").and_then(Value::as_object_mut) {
+            set(host, "type", json!(""));
+        }
+        if volume.len() == 1 {
+            set(volume, "emptyDir", json!({}));
+        }
+    }
+}
+
+fn container(container: &mut Map<String, Value>, host_network: bool) {
+    let image = container
+        .get("image")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let policy = match image.rsplit('/').next().unwrap_or_default() {
+        name if image.contains('@') || name.contains(':') && !name.ends_with(":latest") => {
+            "IfNotPresent"
+        }
+        _ => "Always",
+    };
+    set(container, "imagePullPolicy", json!(policy));
+    set(
+        container,
+        "terminationMessagePath",
+        json!("/dev/termination-log"),
+    );
+    set(container, "terminationMessagePolicy", json!("File"));
+    set(container, "resources", json!({}));
+    for port in list(container, "ports") {
+        set(port, "protocol", json!("TCP"));
+        if host_network && let Some(number) = port.get("containerPort").cloned() {
+            set(port, "hostPort", number);
+        }
+    }
+    if let Some(resources) = container
+        .get_mut("resources")
+        .and_then(Value::as_object_mut)
+        && let Some(Value::Object(limits)) = resources.get("limits").cloned()
+        && let Some(requests) = object(resources, "requests")
+    {
+        for (name, quantity) in limits {
+            set(requests, &name, quantity);
+        }
+    }
+    for env in list(container, "env") {
+        let field = env
+            .get_mut("valueFrom")
+            .and_then(|from| from.get_mut("fieldRef"));
+        if let Some(field) = field.and_then(Value::as_object_mut) {
+            set(field, "apiVersion", json!("v1"));
+        }
+    }
+    for name in ["livenessProbe", "readinessProbe", "startupProbe"] {
+        let Some(probe) = container.get_mut(name).and_then(Value::as_object_mut) else {
+            continue;
+        };
+        set(probe, "timeoutSeconds", json!(1));
+        set(probe, "periodSeconds", json!(10));
+        set(probe, "successThreshold", json!(1));
+        set(probe, "failureThreshold", json!(3));
+        if let Some(http) = probe.get_mut("httpGet").and_then(Value::as_object_mut) {
+            set(http, "path", json!("/"));
+            set(http, "scheme", json!("HTTP"));
+        }
+        if let Some(grpc) = probe.get_mut("grpc").and_then(Value::as_object_mut) {
+            set(grpc, "service", json!(""));
+        }
+    }
+}
+
+/// The class of service that a pod's requests and limits amount to.
+pub(super) fn qos_class(spec: Option<&Value>) -> &'static str {
+    let (mut any, mut all) = (false, true);
+    let names = ["containers", "initContainers"];
+    let containers = names
+        .iter()
+        .filter_map(|name| spec?.get(*name)?.as_array())
+        .flatten();
+    for container in containers {
+        let get = |what: &str, name: &str| container.pointer(&format!("/resources/{what}/{name}"));
+        for name in ["cpu", "memory"] {
+            let (limit, request) = (get("limits", name), get("requests", name));
+            any |= limit.is_some() || request.is_some();
+            all &= limit.is_some() && (request.is_none() || request == limit);
+        }
+    }
+    match (any, all) {
+        (false, _) => "BestEffort",
+        (true, true) => "Guaranteed",
+        (true, false) => "Burstable",
+    }
+}

@@ -1,0 +1,86 @@
+//! Patches: how a change is described.
+
+use serde_json::Value;
+
+use crate::embedded::api::registry::Kind;
+use crate::embedded::api::status::Status;
+
+/// A change, as a request describes it.
+#[derive(Clone, Debug)]
+pub enum Patch {
+    /// A list of operations (RFC 6902).
+    Json(json_patch::Patch),
+    /// A piece to lay over the object (RFC 7386).
+    Merge(Value),
+    /// A piece to lay over the object by the lists' own merge keys.
+    Strategic(Value),
+    /// What one manager wants to be true.
+    Apply(Value),
+}
+
+impl Patch {
+    /// Reads a patch of a media type.
+    pub fn read(media: &str, body: &[u8]) -> Result<Self, Status> {
+        let media = media.split(';').next().unwrap_or_default().trim();
+        let json = || {
+            serde_json::from_slice::<Value>(body)
+                .map_err(|cause| Status::bad_request(format!("error decoding patch: {cause}")))
+        };
+        match media {
+            "application/json-patch+json" => match serde_json::from_slice(body) {
+                Ok(patch) => Ok(Self::Json(patch)),
+                Err(cause) => Err(Status::bad_request(format!(
+                    "error decoding patch: {cause}"
+                ))),
+            },
+            "application/merge-patch+json" => Ok(Self::Merge(json()?)),
+            "application/strategic-merge-patch+json" => Ok(Self::Strategic(json()?)),
+            "application/apply-patch+yaml" => Ok(Self::Apply(yaml(body)?)),
+            other => Err(Status::new(
+                415,
+                "UnsupportedMediaType",
+                format!(
+                    "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml; not {other}"
+                ),
+            )),
+        }
+    }
+
+    /// Applies it to an object.
+    pub fn apply(&self, kind: &Kind, name: &str, current: &Value) -> Result<Value, Status> {
+        let mut next = current.clone();
+        match self {
+            Self::Json(patch) => {
+                if let Err(cause) = json_patch::patch(&mut next, patch) {
+                    let message = format!(
+                        "the server rejected our request due to an error in our request: {cause}"
+                    );
+                    return Err(Status::new(422, "Invalid", message));
+                }
+            }
+            Self::Merge(patch) => json_patch::merge(&mut next, patch),
+            Self::Strategic(_) if kind.custom.is_some() => {
+                return Err(Status::new(
+                    415,
+                    "UnsupportedMediaType",
+                    "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
+                ));
+            }
+            Self::Strategic(patch) => json_patch::merge(&mut next, patch),
+            Self::Apply(_) => return Err(Status::bad_request(format!("cannot apply {name} here"))),
+        }
+        Ok(next)
+    }
+}
+
+/// Reads YAML, of which JSON is a part.
+pub fn yaml(body: &[u8]) -> Result<Value, Status> {
+    if let Ok(value) = serde_json::from_slice(body) {
+        return Ok(value);
+    }
+    let text = std::str::from_utf8(body)
+        .map_err(|_| Status::bad_request("the body of the request is not UTF-8"))?;
+    let options = serde_saphyr::options! { legacy_octal_numbers: true };
+    serde_saphyr::from_str_with_options(text, options)
+        .map_err(|cause| Status::bad_request(format!("error decoding YAML: {cause}")))
+}

@@ -1,0 +1,204 @@
+//! What differs between kinds when they are written: which count generations, what a status starts as, what is fixed.
+
+use serde_json::{Value, json};
+
+use super::Part;
+use crate::embedded::api::registry::Kind;
+use crate::embedded::api::status::{Cause, Status};
+use crate::embedded::server::Server;
+use crate::embedded::store::Object;
+
+/// Whether objects of this kind count what was asked for in `metadata.generation`.
+pub(super) fn counts_generations(kind: &Kind) -> bool {
+    match kind.group.as_str() {
+        "" => matches!(kind.plural.as_str(), "pods" | "replicationcontrollers"),
+        "apps" => kind.plural != "controllerrevisions",
+        "batch"
+        | "networking.k8s.io"
+        | "policy"
+        | "discovery.k8s.io"
+        | "apiextensions.k8s.io"
+        | "admissionregistration.k8s.io"
+        | "flowcontrol.apiserver.k8s.io"
+        | "scheduling.k8s.io" => true,
+        _ => kind.custom.is_some(),
+    }
+}
+
+fn has_status(kind: &Kind) -> bool {
+    kind.subresource("status").is_some()
+}
+
+/// Gives a new object the status that its kind begins with.
+pub(super) fn before_create(kind: &Kind, value: &mut Value) {
+    let Some(root) = value.as_object_mut() else {
+        return;
+    };
+    let status = match (kind.group.as_str(), kind.plural.as_str()) {
+        ("", "namespaces") => {
+            let spec = root.entry("spec").or_insert_with(|| json!({}));
+            json_patch::merge(spec, &json!({"finalizers": ["kubernetes"]}));
+            Some(json!({"phase": "Active"}))
+        }
+        ("", "pods") => Some(
+            json!({"phase": "Pending", "qosClass": super::defaults::qos_class(root.get("spec"))}),
+        ),
+        ("", "persistentvolumes" | "persistentvolumeclaims") => Some(json!({"phase": "Pending"})),
+        ("", "services") => Some(json!({"loadBalancer": {}})),
+        ("apps", "daemonsets") => Some(
+            json!({"currentNumberScheduled": 0, "numberMisscheduled": 0, "desiredNumberScheduled": 0, "numberReady": 0}),
+        ),
+        ("apps", "replicasets") | ("", "replicationcontrollers") => Some(json!({"replicas": 0})),
+        ("apps", "statefulsets") => Some(json!({"replicas": 0, "availableReplicas": 0})),
+        ("policy", "poddisruptionbudgets") => Some(
+            json!({"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0}),
+        ),
+        ("networking.k8s.io", "ingresses") => Some(json!({"loadBalancer": {}})),
+        // The kubelet registers with its status; so does whoever plays it.
+        ("", "nodes") => return,
+        _ if has_status(kind) && kind.custom.is_none() => Some(json!({})),
+        _ => None,
+    };
+    match status {
+        Some(status) => {
+            root.shift_remove("status");
+            root.insert("status".to_owned(), status);
+        }
+        None if has_status(kind) => {
+            root.shift_remove("status");
+        }
+        None => {}
+    }
+}
+
+/// Takes from an update only the part that it may change.
+pub(super) fn confine(kind: &Kind, part: Part, before: &Value, value: &mut Value) {
+    let (Some(old), Some(new)) = (before.as_object(), value.as_object_mut()) else {
+        return;
+    };
+    match part {
+        Part::Main if has_status(kind) => match old.get("status") {
+            Some(status) => {
+                new.insert("status".to_owned(), status.clone());
+            }
+            None => {
+                new.shift_remove("status");
+            }
+        },
+        Part::Status => {
+            let status = new.shift_remove("status");
+            let metadata = new.shift_remove("metadata");
+            let mut next = old.clone();
+            if let Some(metadata) = metadata {
+                next.insert("metadata".to_owned(), metadata);
+            }
+            match status {
+                Some(status) => next.insert("status".to_owned(), status),
+                None => next.shift_remove("status"),
+            };
+            *new = next;
+        }
+        Part::Main | Part::Other => {}
+    }
+    if kind.group.is_empty() && kind.plural == "namespaces" && part != Part::Other {
+        // Only `/finalize` may touch these.
+        if let (Some(spec), true) = (old.get("spec"), new.contains_key("spec")) {
+            new.insert("spec".to_owned(), spec.clone());
+        }
+    }
+}
+
+/// Refuses changes of what is fixed.
+pub(super) fn check_change(
+    kind: &Kind,
+    name: &str,
+    before: &Value,
+    value: &Value,
+) -> Result<(), Status> {
+    let mut causes = Vec::new();
+    let differs = |at: &str| before.pointer(at) != value.pointer(at);
+    let deleting = before.pointer("/metadata/deletionTimestamp").is_some();
+    if deleting {
+        let list = |value: &Value| -> Vec<String> {
+            let list = value
+                .pointer("/metadata/finalizers")
+                .and_then(Value::as_array);
+            let list = list.into_iter().flatten();
+            list.filter_map(|f| Some(f.as_str()?.to_owned())).collect()
+        };
+        let (old, new) = (list(before), list(value));
+        let added: Vec<String> = new.into_iter().filter(|f| !old.contains(f)).collect();
+        if !added.is_empty() {
+            causes.push(Cause::forbidden(
+                "metadata.finalizers",
+                &format!(
+                    "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
+                    added.iter().map(|f| format!("{f:?}")).collect::<Vec<_>>().join(", ")
+                ),
+            ));
+        }
+    }
+    let immutable: &[&str] = match (kind.group.as_str(), kind.plural.as_str()) {
+        ("apps", "deployments" | "replicasets" | "daemonsets") => &["spec.selector"],
+        ("batch", "jobs") => &["spec.completionMode", "spec.selector", "spec.template"],
+        ("storage.k8s.io", "storageclasses") => &["provisioner", "parameters", "reclaimPolicy"],
+        ("", "secrets") => &["type"],
+        _ => &[],
+    };
+    for field in immutable {
+        let at = format!("/{}", field.replace('.', "/"));
+        if differs(&at) {
+            let value = value.pointer(&at).cloned().unwrap_or_default();
+            causes.push(Cause::invalid(*field, &value, "field is immutable"));
+        }
+    }
+    let is_fixed = before.get("immutable") == Some(&Value::Bool(true));
+    if is_fixed && matches!(kind.plural.as_str(), "configmaps" | "secrets") {
+        for field in ["immutable", "data", "binaryData"] {
+            if before.get(field) != value.get(field) {
+                causes.push(Cause::forbidden(
+                    field,
+                    "field is immutable when `immutable` is set",
+                ));
+            }
+        }
+    }
+    if causes.is_empty() {
+        return Ok(());
+    }
+    Err(Status::invalid(kind, name, &causes))
+}
+
+/// Refuses new objects in a namespace that is not there or is ending.
+pub(super) fn namespace_takes_new(
+    server: &Server,
+    kind: &Kind,
+    namespace: &str,
+    name: &str,
+) -> Result<(), Status> {
+    let Some(namespaces) = server.kind("", "namespaces") else {
+        return Ok(());
+    };
+    let Some(found) = server.get(&namespaces, "", namespace) else {
+        return Err(Status::not_found(&namespaces, namespace));
+    };
+    if found
+        .value()
+        .pointer("/metadata/deletionTimestamp")
+        .is_some()
+    {
+        let why = format!(
+            "unable to create new content in namespace {namespace} because it is being terminated"
+        );
+        let cause = Cause {
+            reason: "NamespaceTerminating",
+            message: format!("namespace {namespace} is being terminated"),
+            field: "metadata.namespace".to_owned(),
+        };
+        return Err(Status::forbidden(kind, name, &why).causes(&[cause]));
+    }
+    Ok(())
+}
+
+/// Lets the server itself follow a write: definitions change which kinds are served.
+pub(super) fn after_write(_server: &Server, _kind: &Kind, _object: &Object) {}
