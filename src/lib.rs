@@ -15,6 +15,7 @@ pub mod diag;
 pub mod embedded;
 pub mod error;
 pub mod pki;
+pub mod plan;
 pub mod secret;
 pub mod spec;
 pub mod support;
