@@ -14,10 +14,13 @@ pub mod axis;
 pub mod diag;
 pub mod embedded;
 pub mod error;
+pub mod facts;
 pub mod pki;
 pub mod plan;
 pub mod secret;
 pub mod spec;
+pub mod step;
 pub mod support;
+pub mod world;
 
 pub use error::{Error, Result};

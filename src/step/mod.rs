@@ -1,0 +1,245 @@
+//! The verbs that a plan may contain: plain data.
+//!
+//! A [`Step`] is the smallest effect and always an *ensure*: doing it twice is doing it once. The actions speak of nodes
+//! and objects, not of engines; each provider carries out what it can and says plainly what it cannot.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::axis::Distribution;
+use crate::facts::{Recorded, Role};
+use crate::spec::Hook;
+
+/// One ensured effect.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Step {
+    /// What names it within its cluster, such as `nodes` or `component/cilium`.
+    pub id: String,
+    /// What it does, for people: `install cilium 1.20.0`.
+    pub title: String,
+    /// Why it is in the plan.
+    pub why: String,
+    /// The steps of the same cluster that come before it.
+    pub after: Vec<String>,
+    /// What it does.
+    #[serde(flatten)]
+    pub action: Action,
+}
+
+impl Step {
+    /// Makes a step without predecessors.
+    pub fn new(
+        id: impl Into<String>,
+        title: impl Into<String>,
+        why: impl Into<String>,
+        action: Action,
+    ) -> Self {
+        Self {
+            id: id.into(),
+            title: title.into(),
+            why: why.into(),
+            after: Vec::new(),
+            action,
+        }
+    }
+
+    /// Names what comes before it.
+    #[must_use]
+    pub fn after(mut self, ids: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.after.extend(ids.into_iter().map(Into::into));
+        self
+    }
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "action")]
+pub enum Action {
+    /// Calls the script back.
+    Hook {
+        /// Which moment.
+        hook: Hook,
+    },
+    /// Makes the network that nodes share.
+    Network {
+        /// Its name.
+        name: String,
+    },
+    /// Runs a registry beside the cluster.
+    Registry {
+        /// Its name.
+        name: String,
+        /// The upstream of a pull-through cache; `None` for the local registry.
+        upstream: Option<String>,
+    },
+    /// Runs an API server as one unit: the embedded control plane, or a managed one.
+    ControlPlane {
+        /// The Kubernetes version.
+        kubernetes: String,
+        /// What it shows itself as.
+        distribution: Distribution,
+        /// The port, where one was asked for.
+        port: Option<u16>,
+    },
+    /// Makes machines that become nodes.
+    Machine {
+        /// The node.
+        node: Node,
+        /// The image it is made of.
+        image: String,
+    },
+    /// Starts the first control plane.
+    Bootstrap {
+        /// The node's name.
+        node: String,
+    },
+    /// Joins a node.
+    Join {
+        /// The node's name.
+        node: String,
+    },
+    /// Shows simulated nodes.
+    Nodes {
+        /// The nodes there are to be.
+        nodes: Vec<Node>,
+        /// The nodes that go.
+        remove: Vec<String>,
+    },
+    /// Waits until every node is Ready.
+    Ready {
+        /// How many nodes.
+        nodes: usize,
+    },
+    /// Installs a component, or brings it to its version and options.
+    Install(Install),
+    /// Removes a component.
+    Uninstall {
+        /// Its name.
+        component: String,
+    },
+    /// Adds the cluster to the user's kubeconfig.
+    Kubeconfig {
+        /// The context.
+        context: String,
+    },
+    /// Takes the cluster out of the user's kubeconfig.
+    RemoveKubeconfig {
+        /// The context.
+        context: String,
+    },
+    /// Writes down what cannot be observed.
+    Record {
+        /// What to write.
+        recorded: Recorded,
+    },
+    /// Has the cluster remove itself after a time.
+    Expire {
+        /// The time; `None` takes an earlier one back.
+        #[serde(serialize_with = "seconds")]
+        after: Option<Duration>,
+    },
+    /// Switches the cluster on.
+    Start,
+    /// Switches the cluster off.
+    Stop,
+    /// Removes the cluster with everything in it.
+    Remove,
+    /// Removes what was written down.
+    Forget,
+}
+
+/// A node as the distribution names and labels it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub role: Role,
+    /// The kubelet's version, such as `v1.35.4+k3s1`.
+    pub version: String,
+    /// The name of the operating system it shows.
+    pub os_image: String,
+    /// The container runtime it shows.
+    pub runtime: String,
+    /// Its address.
+    pub address: String,
+    /// Its labels beside those every node has.
+    pub labels: BTreeMap<String, String>,
+    /// Its annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// The keys of its NoSchedule taints.
+    pub taints: Vec<String>,
+    /// CPUs, memory and pods it offers.
+    pub capacity: Capacity,
+}
+
+/// What a node offers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Capacity {
+    /// CPUs.
+    pub cpu: u32,
+    /// Memory, as a quantity.
+    pub memory: String,
+    /// Pods.
+    pub pods: u32,
+}
+
+/// A component to install.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Install {
+    /// Its name.
+    pub component: String,
+    /// Its version.
+    pub version: String,
+    /// What changes when version or options change.
+    pub digest: String,
+    /// How.
+    pub how: How,
+}
+
+/// How a component comes into a cluster.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "how")]
+pub enum How {
+    /// As a chart.
+    Chart {
+        /// Where the chart is.
+        repo: String,
+        /// Its name.
+        chart: String,
+        /// The namespace.
+        namespace: String,
+        /// The values, secrets redacted in every display.
+        values: crate::spec::Tree,
+    },
+    /// As objects.
+    Objects {
+        /// The objects, in order.
+        objects: Vec<Value>,
+    },
+    /// As a container beside the cluster.
+    Container {
+        /// Its image.
+        image: String,
+    },
+    /// From the user's folder.
+    Folder {
+        /// The path below the script.
+        path: String,
+        /// Whether it is a kustomization.
+        kustomize: bool,
+    },
+}
+
+fn seconds<S: serde::Serializer>(
+    after: &Option<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match after {
+        Some(after) => serializer.serialize_some(&after.as_secs()),
+        None => serializer.serialize_none(),
+    }
+}

@@ -1,0 +1,105 @@
+//! The boundary: everything outside the process, behind traits.
+//!
+//! Layers below hold values only; whoever has effects implements these traits and is handed out by a [`World`]. Tests
+//! bring their own.
+
+mod event;
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use tokio_util::sync::CancellationToken;
+
+pub use event::{Event, Happening, Listener, Reporter, Silent};
+
+use crate::axis::Provider;
+use crate::error::Result;
+use crate::facts::{Facts, Recorded};
+use crate::spec::{ClusterName, Hook, Spec};
+use crate::step::Action;
+
+/// Everything outside the process.
+pub trait World: Send + Sync {
+    /// Whoever makes clusters on a provider.
+    fn platform(&self, provider: Provider) -> Result<Arc<dyn Platform>>;
+    /// The user's kubeconfig.
+    fn contexts(&self) -> Arc<dyn Contexts>;
+    /// ksail's own memory of a cluster.
+    fn memory(&self) -> Arc<dyn Memory>;
+}
+
+/// Makes and removes clusters on one provider.
+pub trait Platform: Send + Sync {
+    /// Looks at one cluster; `None` if there is none.
+    fn observe<'a>(
+        &'a self,
+        context: &'a str,
+        name: &'a ClusterName,
+    ) -> BoxFuture<'a, Result<Option<Facts>>>;
+    /// Looks at all clusters.
+    fn list(&self) -> BoxFuture<'_, Result<Vec<Facts>>>;
+    /// Whether it can carry out an action at all; asked before anything is touched.
+    fn can(&self, action: &Action) -> Result<()>;
+    /// Carries out one action; doing it twice is doing it once.
+    fn perform<'a>(&'a self, work: &'a Work<'a>) -> BoxFuture<'a, Result<()>>;
+    /// The kubeconfig of one cluster, with its context.
+    fn kubeconfig<'a>(&'a self, context: &'a str) -> BoxFuture<'a, Result<Access>>;
+}
+
+/// One action on one cluster.
+pub struct Work<'a> {
+    /// The cluster's name.
+    pub name: &'a ClusterName,
+    /// Its context.
+    pub context: &'a str,
+    /// What to do.
+    pub action: &'a Action,
+    /// Where progress is told.
+    pub report: &'a Reporter,
+    /// Whether to stop.
+    pub cancel: &'a CancellationToken,
+}
+
+/// How one reaches a cluster's API.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// Its address.
+    pub server: String,
+    /// The certificate authority, PEM.
+    pub authority: String,
+    /// The client certificate, PEM.
+    pub certificate: String,
+    /// The client key, PEM.
+    pub key: crate::secret::Secret,
+}
+
+/// The user's kubeconfig.
+pub trait Contexts: Send + Sync {
+    /// Adds or replaces a context and makes it the current one.
+    fn merge<'a>(&'a self, context: &'a str, access: &'a Access) -> BoxFuture<'a, Result<()>>;
+    /// Removes a context with its cluster and user.
+    fn remove<'a>(&'a self, context: &'a str) -> BoxFuture<'a, Result<()>>;
+    /// Whether the context is there and leads to this server.
+    fn leads_to<'a>(&'a self, context: &'a str, server: &'a str) -> BoxFuture<'a, Result<bool>>;
+}
+
+/// ksail's own memory of a cluster, in its state folder.
+pub trait Memory: Send + Sync {
+    /// What was written down.
+    fn read<'a>(&'a self, context: &'a str) -> BoxFuture<'a, Result<Option<Recorded>>>;
+    /// Writes it down.
+    fn write<'a>(&'a self, context: &'a str, recorded: &'a Recorded) -> BoxFuture<'a, Result<()>>;
+    /// Removes it.
+    fn forget<'a>(&'a self, context: &'a str) -> BoxFuture<'a, Result<()>>;
+}
+
+/// Calls a script back.
+pub trait Hooks: Send + Sync {
+    /// Runs one hook of one cluster.
+    fn call<'a>(
+        &'a self,
+        spec: &'a Spec,
+        hook: Hook,
+        report: &'a Reporter,
+    ) -> BoxFuture<'a, Result<()>>;
+}
