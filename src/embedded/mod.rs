@@ -7,6 +7,7 @@
 //! | [`write`] | the one way in which objects change |
 //! | [`access`] | who asks, and whether they may |
 //! | [`serve`] | sockets and TLS |
+//! | [`proto`] | protobuf of the built-in kinds |
 //! | [`home`] | the folder of a cluster |
 //! | [`process`] | the detached process that serves it |
 //!
@@ -19,6 +20,7 @@ pub mod api;
 pub mod home;
 mod in_process;
 pub mod process;
+pub mod proto;
 pub mod serve;
 mod server;
 pub mod store;

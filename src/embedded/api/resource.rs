@@ -13,6 +13,7 @@ use super::read::{self, Filter};
 use super::registry::Kind;
 use super::status::Status;
 use super::{Answer, Call, follow};
+use crate::embedded::proto;
 use crate::embedded::store::Object;
 use crate::embedded::write::{self, Deletion, Options, Part, Removed, patch::Patch};
 
@@ -95,6 +96,7 @@ fn object_of(call: &Call<'_>) -> Result<Value, Status> {
             ))
         }),
         "application/yaml" => write::patch::yaml(&call.body),
+        proto::MEDIA => proto::decode(&call.body).map_err(|why| Status::bad_request(why.0)),
         other => Err(Status::new(
             415,
             "UnsupportedMediaType",
