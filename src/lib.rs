@@ -11,7 +11,9 @@
 )]
 
 pub mod axis;
+pub mod component;
 pub mod diag;
+pub mod distribution;
 pub mod embedded;
 pub mod error;
 pub mod facts;

@@ -101,6 +101,11 @@ pub enum Action {
         /// The node's name.
         node: String,
     },
+    /// Drains a node and removes its machine.
+    RemoveMachine {
+        /// The node's name.
+        node: String,
+    },
     /// Shows simulated nodes.
     Nodes {
         /// The nodes there are to be.
