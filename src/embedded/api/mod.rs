@@ -8,6 +8,7 @@ pub mod body;
 mod builtin;
 pub mod discovery;
 pub mod follow;
+pub mod openapi;
 pub mod path;
 pub mod query;
 pub mod read;
@@ -202,9 +203,12 @@ fn answer_about_itself(call: &Call<'_>, path: &Path) -> Result<Answer, Status> {
         Path::GroupVersion(group, version) => {
             discovery::resources(registry, group, version).ok_or_else(Status::no_such_path)?
         }
+        Path::OpenApi3(rest) if rest.is_empty() => openapi::index(registry),
+        Path::OpenApi3(rest) => openapi::group_version(rest)
+            .and_then(|(group, version)| openapi::document(registry, group, version))
+            .ok_or_else(Status::no_such_path)?,
         Path::Metrics
         | Path::OpenApi2
-        | Path::OpenApi3(_)
         | Path::OpenId(_)
         | Path::Resource(_)
         | Path::Unknown => return Err(Status::no_such_path()),
