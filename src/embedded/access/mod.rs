@@ -1,5 +1,7 @@
 //! Who asks, and whether they may.
 
+pub mod token;
+
 use std::collections::BTreeMap;
 
 /// Whoever makes a request.
@@ -61,4 +63,20 @@ impl User {
 
 /// What is needed to know users and their rights.
 #[derive(Default)]
-pub struct Access {}
+pub struct Access {
+    signer: Option<token::Signer>,
+}
+
+impl Access {
+    /// Signs and reads service-account tokens with a key.
+    pub fn with_key(key: &crate::pki::Key) -> crate::Result<Self> {
+        Ok(Self {
+            signer: Some(token::Signer::new(key)?),
+        })
+    }
+
+    /// What signs tokens, if there is a key.
+    pub fn signer(&self) -> Option<&token::Signer> {
+        self.signer.as_ref()
+    }
+}

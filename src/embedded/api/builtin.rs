@@ -1,255 +1,77 @@
-//! The built-in kinds, until the catalog serves them.
+//! The built-in kinds, from `kinds.txt`, which `scripts/generate-discovery` writes.
 
 use super::registry::{Kind, Subresource};
 
-/// Group, version, kind, plural, in namespaces?, short names, subresources.
-type Row = (
-    &'static str,
-    &'static str,
-    &'static str,
-    &'static str,
-    bool,
-    &'static [&'static str],
-    &'static [&'static str],
-);
+const KINDS: &str = include_str!("kinds.txt");
 
-const ROWS: &[Row] = &[
-    ("", "v1", "Binding", "bindings", true, &[], &[]),
-    ("", "v1", "ConfigMap", "configmaps", true, &["cm"], &[]),
-    ("", "v1", "Endpoints", "endpoints", true, &["ep"], &[]),
-    ("", "v1", "Event", "events", true, &["ev"], &[]),
-    (
-        "",
-        "v1",
-        "LimitRange",
-        "limitranges",
-        true,
-        &["limits"],
-        &[],
-    ),
-    (
-        "",
-        "v1",
-        "Namespace",
-        "namespaces",
-        false,
-        &["ns"],
-        &["finalize", "status"],
-    ),
-    ("", "v1", "Node", "nodes", false, &["no"], &["status"]),
-    (
-        "",
-        "v1",
-        "PersistentVolumeClaim",
-        "persistentvolumeclaims",
-        true,
-        &["pvc"],
-        &["status"],
-    ),
-    (
-        "",
-        "v1",
-        "PersistentVolume",
-        "persistentvolumes",
-        false,
-        &["pv"],
-        &["status"],
-    ),
-    (
-        "",
-        "v1",
-        "Pod",
-        "pods",
-        true,
-        &["po"],
-        &["binding", "ephemeralcontainers", "eviction", "status"],
-    ),
-    ("", "v1", "PodTemplate", "podtemplates", true, &[], &[]),
-    (
-        "",
-        "v1",
-        "ReplicationController",
-        "replicationcontrollers",
-        true,
-        &["rc"],
-        &["scale", "status"],
-    ),
-    (
-        "",
-        "v1",
-        "ResourceQuota",
-        "resourcequotas",
-        true,
-        &["quota"],
-        &["status"],
-    ),
-    ("", "v1", "Secret", "secrets", true, &[], &[]),
-    (
-        "",
-        "v1",
-        "ServiceAccount",
-        "serviceaccounts",
-        true,
-        &["sa"],
-        &["token"],
-    ),
-    ("", "v1", "Service", "services", true, &["svc"], &["status"]),
-    (
-        "apps",
-        "v1",
-        "ControllerRevision",
-        "controllerrevisions",
-        true,
-        &[],
-        &[],
-    ),
-    (
-        "apps",
-        "v1",
-        "DaemonSet",
-        "daemonsets",
-        true,
-        &["ds"],
-        &["status"],
-    ),
-    (
-        "apps",
-        "v1",
-        "Deployment",
-        "deployments",
-        true,
-        &["deploy"],
-        &["scale", "status"],
-    ),
-    (
-        "apps",
-        "v1",
-        "ReplicaSet",
-        "replicasets",
-        true,
-        &["rs"],
-        &["scale", "status"],
-    ),
-    (
-        "apps",
-        "v1",
-        "StatefulSet",
-        "statefulsets",
-        true,
-        &["sts"],
-        &["scale", "status"],
-    ),
-    (
-        "batch",
-        "v1",
-        "CronJob",
-        "cronjobs",
-        true,
-        &["cj"],
-        &["status"],
-    ),
-    ("batch", "v1", "Job", "jobs", true, &[], &["status"]),
-    (
-        "coordination.k8s.io",
-        "v1",
-        "Lease",
-        "leases",
-        true,
-        &[],
-        &[],
-    ),
-    (
-        "discovery.k8s.io",
-        "v1",
-        "EndpointSlice",
-        "endpointslices",
-        true,
-        &[],
-        &[],
-    ),
-    (
-        "policy",
-        "v1",
-        "PodDisruptionBudget",
-        "poddisruptionbudgets",
-        true,
-        &["pdb"],
-        &["status"],
-    ),
-    (
-        "rbac.authorization.k8s.io",
-        "v1",
-        "ClusterRoleBinding",
-        "clusterrolebindings",
-        false,
-        &[],
-        &[],
-    ),
-    (
-        "rbac.authorization.k8s.io",
-        "v1",
-        "ClusterRole",
-        "clusterroles",
-        false,
-        &[],
-        &[],
-    ),
-    (
-        "rbac.authorization.k8s.io",
-        "v1",
-        "RoleBinding",
-        "rolebindings",
-        true,
-        &[],
-        &[],
-    ),
-    (
-        "rbac.authorization.k8s.io",
-        "v1",
-        "Role",
-        "roles",
-        true,
-        &[],
-        &[],
-    ),
-    (
-        "storage.k8s.io",
-        "v1",
-        "StorageClass",
-        "storageclasses",
-        false,
-        &["sc"],
-        &[],
-    ),
-];
+/// What most kinds can do, written `*` in the data.
+const ALL: &str = "create,delete,deletecollection,get,list,patch,update,watch";
 
-const VERBS: [&str; 8] = [
-    "create",
-    "delete",
-    "deletecollection",
-    "get",
-    "list",
-    "patch",
-    "update",
-    "watch",
-];
-
-/// Makes the kinds.
+/// Makes the kinds, in discovery order.
 pub(super) fn kinds() -> Vec<Kind> {
-    let make = |(group, version, kind, plural, namespaced, short, parts): &Row| {
-        let mut made = Kind::new(group, version, kind, plural);
-        made.namespaced = *namespaced;
-        made.short_names = short.iter().map(|s| (*s).to_owned()).collect();
-        made.verbs = VERBS.iter().map(|s| (*s).to_owned()).collect();
-        let part = |name: &&str| Subresource {
-            name: (*name).to_owned(),
-            group: String::new(),
-            version: String::new(),
-            kind: (*kind).to_owned(),
-            verbs: ["get", "patch", "update"].map(str::to_owned).to_vec(),
-        };
-        made.subresources = parts.iter().map(part).collect();
-        made
-    };
-    ROWS.iter().map(make).collect()
+    let mut kinds: Vec<Kind> = Vec::new();
+    for line in KINDS.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words.as_slice() {
+            [group, version, kind, plural, singular, scope, verbs, short, categories] => {
+                let mut made = Kind::new(plain(group), version, kind, plural);
+                (*singular).clone_into(&mut made.singular);
+                made.namespaced = *scope == "namespaced";
+                made.verbs = list(verbs);
+                made.short_names = list(short);
+                made.categories = list(categories);
+                stored_as(&mut made);
+                kinds.push(made);
+            }
+            [part, own, kind, verbs] => {
+                let (group, version) = match plain(own) {
+                    "" => ("", ""),
+                    own => own.split_once('/').unwrap_or(("", own)),
+                };
+                if let Some(of) = kinds.last_mut() {
+                    of.subresources.push(Subresource {
+                        name: (*part).to_owned(),
+                        group: group.to_owned(),
+                        version: version.to_owned(),
+                        kind: (*kind).to_owned(),
+                        verbs: list(verbs),
+                    });
+                }
+            }
+            _ => {}
+        }
+    }
+    kinds
+}
+
+/// Where several versions are served, objects are kept in the one that says most.
+fn stored_as(kind: &mut Kind) {
+    if kind.group == "autoscaling" {
+        "v2".clone_into(&mut kind.storage_version);
+    }
+}
+
+fn plain(word: &str) -> &str {
+    if word == "-" { "" } else { word }
+}
+
+fn list(word: &str) -> Vec<String> {
+    let words = if word == "*" { ALL } else { plain(word) };
+    let words = words.split(',').filter(|word| !word.is_empty());
+    words.map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{KINDS, kinds};
+
+    #[test]
+    fn every_line_makes_a_kind_or_a_part() {
+        let kinds = kinds();
+        let parts: usize = kinds.iter().map(|kind| kind.subresources.len()).sum();
+        assert_eq!(kinds.len() + parts, KINDS.lines().count());
+        let pods = kinds.iter().find(|kind| kind.plural == "pods").unwrap();
+        assert!(pods.namespaced && pods.allows("watch"));
+        assert!(pods.subresource("eviction").is_some());
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! [`handle`] takes a whole request and gives an answer; it knows no sockets, so tests and the in-process client call it
 //! too. Objects are reached by what their kind says about itself. To add a path that is not about objects, add it to
-//! [`path`] and to the `match` in [`handle`]; to add a part of an object with a path of its own, see [`subresource`].
+//! [`path`] and to the `match` in [`handle`]; to add a part of an object with a path of its own, see `subresource`.
 
 pub mod body;
 mod builtin;
@@ -16,6 +16,7 @@ pub mod registry;
 mod resource;
 pub mod selector;
 pub mod status;
+mod subresource;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, header};
@@ -26,6 +27,7 @@ use super::server::Server;
 use body::Body;
 use path::Path;
 use query::Query;
+pub(super) use resource::object_of;
 use status::Status;
 
 /// An answer before it becomes HTTP.
@@ -207,13 +209,27 @@ fn answer_about_itself(call: &Call<'_>, path: &Path) -> Result<Answer, Status> {
         Path::OpenApi3(rest) => openapi::group_version(rest)
             .and_then(|(group, version)| openapi::document(registry, group, version))
             .ok_or_else(Status::no_such_path)?,
-        Path::Metrics
-        | Path::OpenApi2
-        | Path::OpenId(_)
-        | Path::Resource(_)
-        | Path::Unknown => return Err(Status::no_such_path()),
+        Path::OpenId(what) => open_id(server, what)?,
+        Path::Metrics | Path::OpenApi2 | Path::Resource(_) | Path::Unknown => {
+            return Err(Status::no_such_path());
+        }
     };
     Ok(Answer::json(200, &value))
+}
+
+/// How others can check the tokens of this cluster.
+fn open_id(server: &Server, what: &str) -> Result<Value, Status> {
+    let signer = server.access().signer().ok_or_else(Status::no_such_path)?;
+    if what.starts_with("openid") {
+        return Ok(signer.key_set());
+    }
+    Ok(json!({
+        "issuer": super::access::token::ISSUER,
+        "jwks_uri": format!("https://{}/openid/v1/jwks", server.settings().address),
+        "response_types_supported": ["id_token"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["ES256"],
+    }))
 }
 
 /// What `/version` says.

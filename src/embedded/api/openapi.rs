@@ -148,10 +148,7 @@ fn add_paths(kind: &Kind, paths: &mut Map<String, Value>) {
                 "delete" => "delete",
                 _ => continue,
             };
-            map.insert(
-                method.to_owned(),
-                operation(kind, verb, method != "get"),
-            );
+            map.insert(method.to_owned(), operation(kind, verb, method != "get"));
         }
         paths.insert(format!("{base}/{{name}}/{}", part.name), map.into());
     }

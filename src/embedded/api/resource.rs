@@ -12,7 +12,7 @@ use super::query;
 use super::read::{self, Filter};
 use super::registry::Kind;
 use super::status::Status;
-use super::{Answer, Call, follow};
+use super::{Answer, Call, follow, subresource};
 use crate::embedded::proto;
 use crate::embedded::store::Object;
 use crate::embedded::write::{self, Deletion, Options, Part, Removed, patch::Patch};
@@ -29,15 +29,22 @@ pub(super) async fn answer(call: Call<'_>, target: Target, path: &str) -> Result
     if !target.subresource.is_empty() && kind.subresource(&target.subresource).is_none() {
         return Err(Status::no_such_path());
     }
+    if !target.subresource.is_empty()
+        && let Some(answer) = subresource::answer(&call, &kind, &target).await
+    {
+        return answer;
+    }
     let watching = call.query.flag("watch") || is_old_watch(path);
     match (call.method.clone(), target.name.is_empty()) {
         (Method::GET | Method::HEAD, true) if watching => watch(&call, &kind, &target),
         (Method::GET | Method::HEAD, true) => list(&call, &kind, &target),
         (Method::GET | Method::HEAD, false) if watching => watch(&call, &kind, &target),
         (Method::GET | Method::HEAD, false) => get(&call, &kind, &target),
+        (Method::POST, true) if kind.bucket() == "bindings" => {
+            subresource::bind_collection(&call, &target).await
+        }
         (Method::POST, true) => create(&call, &kind, &target).await,
-        (Method::PUT, false) => update(&call, &kind, &target).await,
-        (Method::PATCH, false) => patch(&call, &kind, &target).await,
+        (Method::PUT | Method::PATCH, false) => update(&call, &kind, &target).await,
         (Method::DELETE, false) => delete(&call, &kind, &target).await,
         (Method::DELETE, true) => delete_collection(&call, &kind, &target).await,
         _ => Err(Status::method_not_allowed()),
@@ -55,11 +62,32 @@ fn is_old_watch(path: &str) -> bool {
 }
 
 fn get(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, Status> {
-    let object = call
-        .server
+    subresource::whole(call, kind, target)
+}
+
+/// Finds the object that a request is about.
+pub(super) fn find(
+    call: &Call<'_>,
+    kind: &Arc<Kind>,
+    target: &Target,
+) -> Result<Arc<Object>, Status> {
+    call.server
         .get(kind, &target.namespace, &target.name)
-        .ok_or_else(|| Status::not_found(kind, &target.name))?;
-    Ok(Answer::text(200, read::render(kind, &object)))
+        .ok_or_else(|| Status::not_found(kind, &target.name))
+}
+
+/// How a request changes what it is about.
+pub(super) type Edit = Box<dyn Fn(&Value) -> Result<Value, Status> + Send + Sync>;
+
+/// Reads the change that a PUT or a PATCH describes.
+pub(super) fn edit_of(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Edit, Status> {
+    if call.method == Method::PUT {
+        let value = object_of(call)?;
+        return Ok(Box::new(move |_| Ok(value.clone())));
+    }
+    let patch = Patch::read(call.header(header::CONTENT_TYPE), &call.body)?;
+    let (kind, name) = (Arc::clone(kind), target.name.clone());
+    Ok(Box::new(move |current| patch.apply(&kind, &name, current)))
 }
 
 fn list(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, Status> {
@@ -83,7 +111,7 @@ fn watch(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, S
 }
 
 /// Reads the object that a request carries.
-fn object_of(call: &Call<'_>) -> Result<Value, Status> {
+pub(in crate::embedded) fn object_of(call: &Call<'_>) -> Result<Value, Status> {
     let media = call.header(header::CONTENT_TYPE);
     match media.split(';').next().unwrap_or_default().trim() {
         "" | "application/json" => serde_json::from_slice(&call.body).map_err(|cause| {
@@ -107,7 +135,7 @@ fn object_of(call: &Call<'_>) -> Result<Value, Status> {
     }
 }
 
-fn options_of(call: &Call<'_>) -> Result<Options, Status> {
+pub(super) fn options_of(call: &Call<'_>) -> Result<Options, Status> {
     let agent = call.header(header::USER_AGENT);
     let agent = agent.split('/').next().unwrap_or_default();
     let manager = match call.query.text("fieldManager") {
@@ -146,25 +174,9 @@ async fn create(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<An
 
 async fn update(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, Status> {
     let options = options_of(call)?;
-    let value = object_of(call)?;
-    let next = |_: &Value| Ok(value.clone());
-    let done = write::change(
-        call.server,
-        kind,
-        &target.namespace,
-        &target.name,
-        part_of(target),
-        &options,
-        &next,
-    )
-    .await?;
-    Ok(written(kind, done))
-}
-
-async fn patch(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, Status> {
-    let options = options_of(call)?;
-    let patch = Patch::read(call.header(header::CONTENT_TYPE), &call.body)?;
-    let next = |current: &Value| patch.apply(kind, &target.name, current);
+    let edit = edit_of(call, kind, target)?;
+    let part = target.subresource.as_str();
+    let next = |current: &Value| Ok(subresource::confine_to(part, current, edit(current)?));
     let done = write::change(
         call.server,
         kind,
@@ -183,6 +195,16 @@ fn deletion_of(call: &Call<'_>) -> Result<(Deletion, bool), Status> {
         true => Value::Null,
         false => object_of(call)?,
     };
+    deletion_from(call, &body, "")
+}
+
+/// Reads how to delete from a part of a body, and from the query where the body says nothing.
+pub(super) fn deletion_from(
+    call: &Call<'_>,
+    body: &Value,
+    at: &str,
+) -> Result<(Deletion, bool), Status> {
+    let body = body.pointer(at).unwrap_or(&Value::Null);
     let text = |at: &str| body.pointer(at).and_then(Value::as_str);
     let propagation = match text("/propagationPolicy") {
         Some(policy) => query::propagation(policy)?,

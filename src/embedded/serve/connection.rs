@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::pin::pin;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -13,7 +13,7 @@ use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
-use crate::embedded::access::User;
+use crate::embedded::access::{User, token};
 use crate::embedded::api::{self, Answer, body::Body, status::Status};
 use crate::embedded::server::Server;
 
@@ -55,6 +55,20 @@ where
     let _ = connection.await;
 }
 
+/// Finds out who a request without a certificate is from.
+fn bearer(server: &Server, headers: &HeaderMap) -> Result<User, Status> {
+    let Some(value) = headers.get(header::AUTHORIZATION) else {
+        return Ok(User::anonymous());
+    };
+    let token = value
+        .to_str()
+        .ok()
+        .and_then(|text| text.strip_prefix("Bearer "));
+    token
+        .and_then(|token| token::user_of(server, token.trim()))
+        .ok_or_else(Status::unauthorized)
+}
+
 async fn answer(
     server: &Server,
     who: Who,
@@ -64,7 +78,10 @@ async fn answer(
     let (head, body) = request.into_parts();
     let user = match who {
         Who::Certificate(user) => user,
-        Who::Bearer => User::anonymous(),
+        Who::Bearer => match bearer(server, &head.headers) {
+            Ok(user) => user,
+            Err(status) => return Answer::from(status).into_response(),
+        },
     };
     let body = match Limited::new(body, LARGEST).collect().await {
         Ok(body) => body.to_bytes(),

@@ -21,6 +21,7 @@ use super::server::{Server, Settings};
 use super::store::Store;
 use crate::diag::codes::embedded::{NOT_STARTED, PORT_TAKEN};
 use crate::error::{Error, Result};
+use crate::pki::Key;
 use connection::Who;
 
 /// Serves a cluster's folder until SIGTERM or SIGINT: what the detached process does.
@@ -54,11 +55,13 @@ async fn serve(home: &Home, ready: impl FnOnce()) -> Result<()> {
     if let Some(note) = note {
         home.remark(&note);
     }
+    let key = Key::from_pem(home.read_pki("sa.key")?.expose())?;
+    let access = Access::with_key(&key)?;
     let settings = Settings {
         version: home.config().kubernetes_version(),
         address: address.to_string(),
     };
-    let server = Server::start(store, settings, Access::default())
+    let server = Server::start(store, settings, access)
         .await
         .map_err(|status| Error::new(&NOT_STARTED, status.message.clone()))?;
     let stop = CancellationToken::new();

@@ -15,6 +15,7 @@ pub mod patch;
 mod rules;
 
 pub use delete::{Deletion, Propagation, Removed, delete};
+pub(crate) use meta::{now, time};
 
 use std::sync::Arc;
 
