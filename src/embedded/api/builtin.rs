@@ -13,7 +13,17 @@ pub(super) fn kinds() -> Vec<Kind> {
     for line in KINDS.lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
-            [group, version, kind, plural, singular, scope, verbs, short, categories] => {
+            [
+                group,
+                version,
+                kind,
+                plural,
+                singular,
+                scope,
+                verbs,
+                short,
+                categories,
+            ] => {
                 let mut made = Kind::new(plain(group), version, kind, plural);
                 (*singular).clone_into(&mut made.singular);
                 made.namespaced = *scope == "namespaced";
