@@ -91,7 +91,27 @@ pub trait Memory: Send + Sync {
     fn write<'a>(&'a self, context: &'a str, recorded: &'a Recorded) -> BoxFuture<'a, Result<()>>;
     /// Removes it.
     fn forget<'a>(&'a self, context: &'a str) -> BoxFuture<'a, Result<()>>;
+    /// Notes what a run does; a note that cannot be kept stops nothing.
+    fn note(&self, context: &str, note: &Note<'_>);
+    /// Takes the right to work on a cluster.
+    fn lock<'a>(&'a self, context: &'a str) -> BoxFuture<'a, Result<Box<dyn Guard>>>;
 }
+
+/// A line of the journal.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Note<'a> {
+    /// Milliseconds since 1970.
+    pub at: u64,
+    /// The step.
+    pub step: &'a str,
+    /// `begun`, `done` or `failed`.
+    pub state: &'a str,
+    /// The problem of a failed one.
+    pub problem: Option<&'a str>,
+}
+
+/// A right that is given up when dropped.
+pub trait Guard: Send + Sync {}
 
 /// Calls a script back.
 pub trait Hooks: Send + Sync {

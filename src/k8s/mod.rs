@@ -1,0 +1,23 @@
+//! The Kubernetes API as ksail uses it: connect, apply, delete, look, wait. Only this module knows the kube client.
+
+mod apply;
+mod connect;
+mod look;
+mod node;
+
+pub use apply::{apply, remove};
+pub use connect::connect;
+pub use look::{components, nodes, version};
+pub use node::{ensure_nodes, wait_ready};
+
+use crate::diag::codes::run::API_FAILED;
+use crate::error::Error;
+
+/// Says that a request failed, with the server's own words as the cause.
+fn failed(what: impl std::fmt::Display, cause: kube::Error) -> Error {
+    let error = Error::new(&API_FAILED, format!("{what} failed"));
+    match cause {
+        kube::Error::Api(status) => error.because(status.message),
+        other => error.because(other),
+    }
+}

@@ -1,0 +1,175 @@
+//! Simulated nodes: shown, removed, waited for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use futures::{StreamExt as _, TryStreamExt as _};
+use k8s_openapi::api::core::v1::Node as Object;
+use kube::api::{Api, DeleteParams, ListParams, PostParams, WatchEvent, WatchParams};
+use kube::{Client, ResourceExt as _};
+use serde_json::{Value, json};
+
+use super::failed;
+use super::look::facts;
+use crate::diag::codes::run::{API_FAILED, NO_PROGRESS};
+use crate::error::{Error, Result};
+use crate::step::Node;
+use crate::world::{Happening, Reporter};
+
+/// How many requests are under way at once.
+const AT_ONCE: usize = 16;
+/// How long nothing may change before a wait is given up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Shows these nodes and removes those; nodes that are there already stay as they are.
+pub async fn ensure_nodes(client: &Client, wanted: &[Node], remove: &[String]) -> Result<()> {
+    let api = Api::<Object>::all(client.clone());
+    let there: BTreeSet<String> = api
+        .list_metadata(&ListParams::default())
+        .await
+        .map_err(|cause| failed("listing nodes", cause))?
+        .iter()
+        .map(kube::ResourceExt::name_any)
+        .collect();
+    // Owned, so that the requests borrow nothing from the closure that makes them.
+    let mut creations = Vec::new();
+    for node in wanted.iter().filter(|node| !there.contains(&node.name)) {
+        creations.push(create(api.clone(), node.clone()));
+    }
+    futures::stream::iter(creations)
+        .buffer_unordered(AT_ONCE)
+        .try_collect::<Vec<()>>()
+        .await?;
+    for name in remove {
+        match api.delete(name, &DeleteParams::background()).await {
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            Err(cause) => return Err(failed(format!("removing node {name}"), cause)),
+            Ok(_) => {}
+        }
+    }
+    Ok(())
+}
+
+async fn create(api: Api<Object>, node: Node) -> Result<()> {
+    let object: Object = serde_json::from_value(object(&node)).map_err(|cause| {
+        Error::new(&API_FAILED, format!("node {} cannot be written", node.name)).because(cause)
+    })?;
+    match api.create(&PostParams::default(), &object).await {
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
+        Err(cause) => Err(failed(format!("creating node {}", node.name), cause)),
+        Ok(_) => Ok(()),
+    }
+}
+
+/// The node as its kubelet would register it.
+fn object(node: &Node) -> Value {
+    let mut labels: BTreeMap<String, String> = [
+        ("beta.kubernetes.io/arch", "amd64"),
+        ("beta.kubernetes.io/os", "linux"),
+        ("kubernetes.io/arch", "amd64"),
+        ("kubernetes.io/os", "linux"),
+        ("kubernetes.io/hostname", node.name.as_str()),
+    ]
+    .into_iter()
+    .map(|(key, value)| (key.to_string(), value.to_string()))
+    .collect();
+    labels.extend(node.labels.clone());
+    let taints: Vec<Value> = node
+        .taints
+        .iter()
+        .map(|key| json!({ "key": key, "effect": "NoSchedule" }))
+        .collect();
+    let resources = json!({
+        "cpu": node.capacity.cpu.to_string(), "memory": node.capacity.memory, "pods": node.capacity.pods.to_string(),
+    });
+    json!({
+        "metadata": { "name": node.name, "labels": labels, "annotations": node.annotations },
+        "spec": { "taints": taints },
+        "status": {
+            "addresses": [
+                { "type": "InternalIP", "address": node.address },
+                { "type": "Hostname", "address": node.name },
+            ],
+            "capacity": resources, "allocatable": resources,
+            "nodeInfo": {
+                "architecture": "amd64", "bootID": "", "kernelVersion": "",
+                "containerRuntimeVersion": node.runtime, "kubeProxyVersion": node.version,
+                "kubeletVersion": node.version, "machineID": "", "operatingSystem": "linux",
+                "osImage": node.os_image, "systemUUID": "",
+            },
+        },
+    })
+}
+
+/// Waits until this many nodes are there and each is Ready; says what it last saw.
+pub async fn wait_ready(client: &Client, count: usize, report: &Reporter) -> Result<()> {
+    let api = Api::<Object>::all(client.clone());
+    loop {
+        let list = api
+            .list(&ListParams::default())
+            .await
+            .map_err(|cause| failed("listing nodes", cause))?;
+        let version = list.metadata.resource_version.clone().unwrap_or_default();
+        let seen = list
+            .items
+            .iter()
+            .map(|node| (node.name_any(), facts(node).ready))
+            .collect();
+        if follow(&api, count, seen, &version, report).await? {
+            return Ok(());
+        }
+        // The stream ended before all were Ready: look afresh.
+    }
+}
+
+/// Follows changes until all nodes are Ready; `false` if the stream ended before.
+async fn follow(
+    api: &Api<Object>,
+    count: usize,
+    mut seen: BTreeMap<String, bool>,
+    version: &str,
+    report: &Reporter,
+) -> Result<bool> {
+    let ready = |seen: &BTreeMap<String, bool>| seen.values().filter(|ready| **ready).count();
+    let mut last = ready(&seen);
+    if seen.len() == count && last == count {
+        return Ok(true);
+    }
+    let saw = |are: usize| format!("{are} of {count} Ready");
+    report.tell(Happening::Waiting {
+        on: "nodes".into(),
+        saw: saw(last),
+    });
+    let stream = api.watch(&WatchParams::default(), version).await;
+    let mut stream = stream
+        .map_err(|cause| failed("watching nodes", cause))?
+        .boxed();
+    loop {
+        let Ok(next) = tokio::time::timeout(PATIENCE, stream.try_next()).await else {
+            let message = format!("the nodes do not become Ready: {}", saw(last));
+            return Err(Error::new(&NO_PROGRESS, message)
+                .help("look at them with `kubectl describe nodes`"));
+        };
+        match next.map_err(|cause| failed("watching nodes", cause))? {
+            Some(WatchEvent::Added(node) | WatchEvent::Modified(node)) => {
+                seen.insert(node.name_any(), facts(&node).ready);
+            }
+            Some(WatchEvent::Deleted(node)) => {
+                seen.remove(&node.name_any());
+            }
+            Some(WatchEvent::Bookmark(_)) => {}
+            Some(WatchEvent::Error(_)) | None => return Ok(false),
+        }
+        let are = ready(&seen);
+        if seen.len() == count && are == count {
+            return Ok(true);
+        }
+        if are != last {
+            last = are;
+            report.tell(Happening::Waiting {
+                on: "nodes".into(),
+                saw: saw(are),
+            });
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Use cases: observe → plan → perform. One file per noun; a command and a native function that do the same call the same.
+
+pub mod fleet;

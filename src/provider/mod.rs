@@ -1,0 +1,8 @@
+//! Providers: each makes, observes and removes clusters in its own place.
+//!
+//! To add one: a file here that implements [`crate::world::Platform`], and an arm in [`crate::world::real`].
+
+mod embedded;
+mod installed;
+
+pub use embedded::Embedded;
