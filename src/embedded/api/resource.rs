@@ -146,6 +146,7 @@ pub(super) fn options_of(call: &Call<'_>) -> Result<Options, Status> {
     Ok(Options {
         user: call.user.clone(),
         manager: manager.to_owned(),
+        subresource: String::new(),
         dry_run: call.query.dry_run()?,
         validation: call.query.validation()?,
         force: call.query.flag("force"),
@@ -173,7 +174,19 @@ async fn create(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<An
 }
 
 async fn update(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, Status> {
-    let options = options_of(call)?;
+    let mut options = options_of(call)?;
+    options.subresource.clone_from(&target.subresource);
+    let media = call.header(header::CONTENT_TYPE);
+    if call.method == Method::PATCH && media.starts_with(write::patch::APPLY) {
+        if call.query.text("fieldManager").is_empty() {
+            options.manager.clear();
+        }
+        let config = write::patch::yaml(&call.body)?;
+        let (namespace, name) = (&target.namespace, &target.name);
+        let part = part_of(target);
+        let done = write::apply(call.server, kind, namespace, name, part, config, &options).await?;
+        return Ok(written(kind, done));
+    }
     let edit = edit_of(call, kind, target)?;
     let part = target.subresource.as_str();
     let next = |current: &Value| Ok(subresource::confine_to(part, current, edit(current)?));

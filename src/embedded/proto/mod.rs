@@ -7,10 +7,12 @@
 mod decode;
 mod encode;
 mod moment;
+pub mod shape;
 mod table;
 
 pub use decode::decode;
 pub use encode::encode;
+pub use table::Merging;
 
 /// The media type.
 pub const MEDIA: &str = "application/vnd.kubernetes.protobuf";

@@ -28,7 +28,7 @@ pub(super) enum Type {
 }
 
 /// One field of a message.
-pub(super) struct Field {
+pub struct Field {
     pub(super) number: u32,
     pub(super) label: Label,
     /// Whether its being there says something even if it is zero.
@@ -39,6 +39,49 @@ pub(super) struct Field {
     pub(super) inline: bool,
     pub(super) kind: Type,
     pub(super) name: Box<str>,
+    /// How it is merged; boxed because few fields say anything.
+    pub(super) merging: Option<Box<Merging>>,
+}
+
+/// How the values of a field are merged.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Merging {
+    /// Whether a strategic patch merges the list rather than replacing it.
+    pub patched: bool,
+    /// By which key it does, if its items are objects.
+    pub patch_key: Option<Box<str>>,
+    /// Whether a strategic patch may say which keys stay.
+    pub retain_keys: bool,
+    /// By which keys server-side apply tells items apart.
+    pub list_keys: Vec<Box<str>>,
+    /// Whether server-side apply treats the list as a set.
+    pub is_set: bool,
+    /// Whether it is owned as a whole.
+    pub is_atomic: bool,
+}
+
+impl Merging {
+    fn read(words: &[&str]) -> Option<Box<Self>> {
+        if words.is_empty() {
+            return None;
+        }
+        let mut merging = Self::default();
+        for word in words {
+            match word.split_once('=').unwrap_or((word, "")) {
+                ("pm", "") => merging.patched = true,
+                ("pm", key) => {
+                    merging.patched = true;
+                    merging.patch_key = Some(key.into());
+                }
+                ("pk", _) => merging.retain_keys = true,
+                ("lm", keys) => merging.list_keys = keys.split(',').map(Into::into).collect(),
+                ("ls", _) => merging.is_set = true,
+                ("a", _) => merging.is_atomic = true,
+                _ => {}
+            }
+        }
+        Some(Box::new(merging))
+    }
 }
 
 /// Messages whose JSON is not an object of their fields.
@@ -57,12 +100,31 @@ pub(super) enum Shape {
     OrStrings,
 }
 
-pub(super) struct Message {
+pub struct Message {
     pub(super) shape: Shape,
+    /// Whether server-side apply owns it as a whole.
+    pub(super) is_atomic: bool,
     pub(super) fields: Vec<Field>,
 }
 
 impl Message {
+    /// Finds a field by its JSON name, also among those that are inlined.
+    pub(super) fn named(&self, name: &str) -> Option<&Field> {
+        let own = self
+            .fields
+            .iter()
+            .find(|field| !field.inline && &*field.name == name);
+        own.or_else(|| {
+            let inlined = self.fields.iter().filter(|field| field.inline);
+            inlined
+                .filter_map(|field| match field.kind {
+                    Type::Message(at) => table().message(at),
+                    _ => None,
+                })
+                .find_map(|inner| inner.named(name))
+        })
+    }
+
     pub(super) fn field(&self, number: u32) -> Option<&Field> {
         self.fields.iter().find(|field| field.number == number)
     }
@@ -70,6 +132,7 @@ impl Message {
 
 pub(super) struct Table {
     messages: Vec<Message>,
+    names: Vec<Box<str>>,
     by_name: HashMap<Box<str>, usize>,
     packages: HashMap<Box<str>, Box<str>>,
 }
@@ -92,6 +155,11 @@ impl Table {
         self.messages.get(*own.or_else(shared)?)
     }
 
+    /// The name of a message.
+    pub(super) fn name(&self, at: usize) -> Option<&str> {
+        self.names.get(at).map(|name| &**name)
+    }
+
     pub(super) fn message(&self, at: usize) -> Option<&Message> {
         self.messages.get(at)
     }
@@ -100,6 +168,7 @@ impl Table {
         let mut text = String::new();
         let mut table = Self {
             messages: Vec::new(),
+            names: Vec::new(),
             by_name: HashMap::new(),
             packages: HashMap::new(),
         };
@@ -113,12 +182,14 @@ impl Table {
         for line in text.lines() {
             let words: Vec<&str> = line.split(' ').collect();
             match words.as_slice() {
-                ["M" | "L", name] => {
+                ["M" | "L" | "A", name] => {
                     let at = table.slot();
                     let shape = shape_of(name, line.starts_with('L'));
                     if let Some(message) = table.messages.get_mut(at) {
                         message.shape = shape;
+                        message.is_atomic = line.starts_with('A');
                     }
+                    table.names.push((*name).into());
                     table.by_name.insert((*name).into(), at);
                 }
                 ["P", package, version] => {
@@ -131,9 +202,9 @@ impl Table {
         for line in text.lines() {
             let words: Vec<&str> = line.split(' ').collect();
             match words.as_slice() {
-                ["M" | "L", name] => at = table.by_name.get(*name).copied(),
-                [number, flags, kind, name] => {
-                    let field = table.field(number, flags, kind, name);
+                ["M" | "L" | "A", name] => at = table.by_name.get(*name).copied(),
+                [number, flags, kind, name, merging @ ..] => {
+                    let field = table.field(number, flags, kind, name, merging);
                     let message = at.and_then(|at| table.messages.get_mut(at));
                     if let (Some(message), Some(field)) = (message, field) {
                         message.fields.push(field);
@@ -148,12 +219,20 @@ impl Table {
     fn slot(&mut self) -> usize {
         self.messages.push(Message {
             shape: Shape::Fields,
+            is_atomic: false,
             fields: Vec::new(),
         });
         self.messages.len() - 1
     }
 
-    fn field(&self, number: &str, flags: &str, kind: &str, name: &str) -> Option<Field> {
+    fn field(
+        &self,
+        number: &str,
+        flags: &str,
+        kind: &str,
+        name: &str,
+        merging: &[&str],
+    ) -> Option<Field> {
         Some(Field {
             number: number.parse().ok()?,
             label: match flags.as_bytes().first()? {
@@ -174,6 +253,7 @@ impl Table {
                 message => Type::Message(*self.by_name.get(message)?),
             },
             name: name.into(),
+            merging: Merging::read(merging),
         })
     }
 }

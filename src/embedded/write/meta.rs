@@ -144,6 +144,42 @@ pub(super) fn complete_new(
     Ok(generated)
 }
 
+/// Completes a configuration that is to be applied: it must be about the object on the URL.
+pub(super) fn name_config(
+    kind: &Kind,
+    namespace: &str,
+    name: &str,
+    config: &mut Value,
+) -> Result<(), Status> {
+    check_type(kind, config)?;
+    let Some(metadata) = of(config) else {
+        return Err(Status::bad_request("metadata is not an object"));
+    };
+    let text = |name: &str| {
+        metadata
+            .get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    let own = text("name");
+    if !own.is_empty() && own != name {
+        return Err(Status::bad_request(format!(
+            "the name of the object ({own}) does not match the name on the URL ({name})"
+        )));
+    }
+    let own = text("namespace");
+    if kind.namespaced && !own.is_empty() && own != namespace {
+        return Err(Status::bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request",
+        ));
+    }
+    metadata.insert("name".to_owned(), name.into());
+    if kind.namespaced {
+        metadata.insert("namespace".to_owned(), namespace.into());
+    }
+    Ok(())
+}
+
 /// Gives the object a fresh name after its `generateName`.
 pub(super) fn generate_name(value: &mut Value) {
     let Some(metadata) = of(value) else { return };

@@ -4,15 +4,19 @@
 //! Each reads the current object, makes the next one, completes it (metadata, defaults), asks admission, checks it, and
 //! puts it with the expectation that nobody wrote in between; if somebody did, it starts over.
 //!
-//! What differs between kinds is in `rules` (a table), `defaults` and `check`; how a patch is applied is in `patch`. To add a
-//! rule for a kind, add it there, not here.
+//! What differs between kinds is in `rules` and `defaults`; what a schema knows is in `unknown`; how a patch is applied is in
+//! `patch` and `strategic`; who owns which field is in `managed`. To add a rule for a kind, add it there, not here.
 
 pub mod bootstrap;
 mod defaults;
 mod delete;
+mod fields;
+mod managed;
 mod meta;
 pub mod patch;
 mod rules;
+mod strategic;
+mod unknown;
 
 pub use delete::{Deletion, Propagation, Removed, delete};
 pub(crate) use meta::{now, time};
@@ -58,8 +62,10 @@ pub enum Part {
 pub struct Options {
     /// Who asks.
     pub user: User,
-    /// In whose name fields are owned.
+    /// In whose name fields are owned; nobody keeps account if it is empty.
     pub manager: String,
+    /// The part that is written, such as `status`; empty for the object itself.
+    pub subresource: String,
     /// Whether everything happens but the writing.
     pub dry_run: bool,
     /// What to do about unknown fields.
@@ -69,11 +75,13 @@ pub struct Options {
 }
 
 impl Options {
-    /// For writes by the control plane itself, in the name of one of its controllers.
+    /// For writes by the control plane itself, in the name of one of its controllers. Such writes come by the thousand, so
+    /// nobody keeps account of which fields they set.
     pub fn controller(name: &str) -> Self {
         Self {
             user: User::system(name),
-            manager: name.to_owned(),
+            manager: String::new(),
+            subresource: String::new(),
             dry_run: false,
             validation: Validation::Ignore,
             force: false,
@@ -96,12 +104,77 @@ pub async fn create(
     server: &Server,
     kind: &Kind,
     namespace: &str,
-    mut value: Value,
+    value: Value,
     options: &Options,
 ) -> Result<Written, Status> {
+    create_as(server, kind, namespace, value, options, How::Update).await
+}
+
+/// Server-side apply: creates the object, or makes of it what one manager wants.
+pub async fn apply(
+    server: &Server,
+    kind: &Kind,
+    namespace: &str,
+    name: &str,
+    part: Part,
+    mut config: Value,
+    options: &Options,
+) -> Result<Written, Status> {
+    if options.manager.is_empty() {
+        let message = "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch";
+        return Err(Status::new(422, "Invalid", message));
+    }
+    if config.pointer("/metadata/managedFields").is_some() {
+        return Err(Status::bad_request("metadata.managedFields must be nil"));
+    }
+    let mut warnings = unknown::check(kind, &mut config, options.validation)?;
+    meta::name_config(kind, namespace, name, &mut config)?;
+    let exists = server.get(kind, namespace, name).is_some();
+    let mut written = if exists || part != Part::Main {
+        let who = managed::Writer::new(kind, options, &options.subresource);
+        let next = |current: &Value| managed::apply(kind, current, &config, &who, options.force);
+        change_as(
+            server,
+            kind,
+            namespace,
+            name,
+            part,
+            options,
+            &next,
+            How::Apply,
+        )
+        .await?
+    } else {
+        create_as(server, kind, namespace, config, options, How::Apply).await?
+    };
+    warnings.append(&mut written.warnings);
+    written.warnings = warnings;
+    Ok(written)
+}
+
+/// How ownership of fields is noted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// By what the write changes.
+    Update,
+    /// By what the configuration says.
+    Apply,
+}
+
+async fn create_as(
+    server: &Server,
+    kind: &Kind,
+    namespace: &str,
+    mut value: Value,
+    options: &Options,
+    how: How,
+) -> Result<Written, Status> {
+    let warnings = unknown::check(kind, &mut value, options.validation)?;
+    let config = (how == How::Apply).then(|| value.clone());
     let generated = meta::complete_new(kind, namespace, &mut value)?;
     rules::before_create(kind, &mut value);
     defaults::apply(kind, &mut value);
+    let who = managed::Writer::new(kind, options, &options.subresource);
     for _ in 0..TRIES {
         if generated {
             meta::generate_name(&mut value);
@@ -113,31 +186,34 @@ pub async fn create(
         if kind.namespaced {
             rules::namespace_takes_new(server, kind, &namespace, &name)?;
         }
-        if options.dry_run {
-            if server.get(kind, &namespace, &name).is_some() {
-                return Err(Status::already_exists(kind, &name));
-            }
-            return Ok(Written {
-                object: Object::unsaved(&key, value),
-                warnings: Vec::new(),
-                created: true,
-            });
+        if server.get(kind, &namespace, &name).is_some() && !generated {
+            return Err(Status::already_exists(kind, &name));
         }
-        let put = server
-            .store()
-            .put(kind.bucket(), &key, Expect::Absent, value.clone());
-        match put {
-            Ok(object) => {
-                rules::after_write(server, kind, &object);
-                return Ok(Written {
-                    object,
-                    warnings: Vec::new(),
-                    created: true,
-                });
-            }
-            Err(Miss::Exists) if generated => {}
-            Err(miss) => return Err(miss_to_status(kind, &name, miss)),
+        if let Some(config) = &config {
+            managed::note_first_apply(kind, &mut value, config, &who);
+        } else if !options.manager.is_empty() {
+            managed::note_update(kind, None, &mut value, &who);
         }
+        let object = if options.dry_run {
+            Object::unsaved(&key, value)
+        } else {
+            let put = server
+                .store()
+                .put(kind.bucket(), &key, Expect::Absent, value.clone());
+            match put {
+                Ok(object) => object,
+                Err(Miss::Exists) if generated => continue,
+                Err(miss) => return Err(miss_to_status(kind, &name, miss)),
+            }
+        };
+        if !options.dry_run {
+            rules::after_write(server, kind, &object);
+        }
+        return Ok(Written {
+            object,
+            warnings,
+            created: true,
+        });
     }
     Err(Status::already_exists(kind, ""))
 }
@@ -152,13 +228,46 @@ pub async fn change(
     options: &Options,
     next: &(dyn Fn(&Value) -> Result<Value, Status> + Send + Sync),
 ) -> Result<Written, Status> {
+    change_as(
+        server,
+        kind,
+        namespace,
+        name,
+        part,
+        options,
+        next,
+        How::Update,
+    )
+    .await
+}
+
+#[allow(
+    clippy::too_many_arguments,
+    reason = "the one write path; each says one thing about it"
+)]
+async fn change_as(
+    server: &Server,
+    kind: &Kind,
+    namespace: &str,
+    name: &str,
+    part: Part,
+    options: &Options,
+    next: &(dyn Fn(&Value) -> Result<Value, Status> + Send + Sync),
+    how: How,
+) -> Result<Written, Status> {
     let key = kind.key(namespace, name);
+    let who = managed::Writer::new(kind, options, &options.subresource);
     for _ in 0..TRIES {
         let Some(current) = server.store().get(kind.bucket(), &key) else {
             return Err(Status::not_found(kind, name));
         };
         let before = current.value();
         let mut value = next(&before)?;
+        let mut warnings = Vec::new();
+        // An applied configuration was checked before it was laid over; what is stored was checked when it came.
+        if how == How::Update && !options.manager.is_empty() {
+            warnings = unknown::check(kind, &mut value, options.validation)?;
+        }
         let pinned = meta::check_same(kind, namespace, name, &before, &mut value)?;
         rules::confine(kind, part, &before, &mut value);
         meta::keep_fixed(kind, part, &before, &mut value);
@@ -166,40 +275,45 @@ pub async fn change(
             defaults::apply(kind, &mut value);
         }
         rules::check_change(kind, name, &before, &value)?;
+        if how == How::Update {
+            if options.manager.is_empty() {
+                managed::keep(&before, &mut value);
+            } else {
+                managed::note_update(kind, Some(&before), &mut value, &who);
+            }
+        }
         if value == *before {
-            return Ok(unchanged(current));
+            return Ok(Written {
+                object: current,
+                warnings,
+                created: false,
+            });
         }
         meta::count_generation(kind, &before, &mut value);
-        if options.dry_run {
-            return Ok(unchanged(Object::unsaved(&key, value)));
-        }
         let gone = delete::is_finished(kind, &value);
         let revision = current.revision();
+        let store = server.store();
         let put = match gone {
-            true => server.store().delete(kind.bucket(), &key, revision, value),
-            false => {
-                let expect = Expect::Revision(revision);
-                server.store().put(kind.bucket(), &key, expect, value)
-            }
+            _ if options.dry_run => Ok(Object::unsaved(&key, value)),
+            true => store.delete(kind.bucket(), &key, revision, value),
+            false => store.put(kind.bucket(), &key, Expect::Revision(revision), value),
         };
         match put {
             Ok(object) => {
-                rules::after_write(server, kind, &object);
-                return Ok(unchanged(object));
+                if !options.dry_run {
+                    rules::after_write(server, kind, &object);
+                }
+                return Ok(Written {
+                    object,
+                    warnings,
+                    created: false,
+                });
             }
             Err(Miss::Changed) if !pinned => {}
             Err(miss) => return Err(miss_to_status(kind, name, miss)),
         }
     }
     Err(Status::modified(kind, name))
-}
-
-fn unchanged(object: Arc<Object>) -> Written {
-    Written {
-        object,
-        warnings: Vec::new(),
-        created: false,
-    }
 }
 
 fn miss_to_status(kind: &Kind, name: &str, miss: Miss) -> Status {

@@ -2,8 +2,13 @@
 
 use serde_json::Value;
 
+use super::strategic;
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::Status;
+use crate::embedded::proto::shape::Shape;
+
+/// The media type of server-side apply.
+pub const APPLY: &str = "application/apply-patch+yaml";
 
 /// A change, as a request describes it.
 #[derive(Clone, Debug)]
@@ -35,7 +40,7 @@ impl Patch {
             },
             "application/merge-patch+json" => Ok(Self::Merge(json()?)),
             "application/strategic-merge-patch+json" => Ok(Self::Strategic(json()?)),
-            "application/apply-patch+yaml" => Ok(Self::Apply(yaml(body)?)),
+            APPLY => Ok(Self::Apply(yaml(body)?)),
             other => Err(Status::new(
                 415,
                 "UnsupportedMediaType",
@@ -66,7 +71,7 @@ impl Patch {
                     "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
                 ));
             }
-            Self::Strategic(patch) => json_patch::merge(&mut next, patch),
+            Self::Strategic(patch) => strategic::merge(&mut next, patch, Shape::of(kind))?,
             Self::Apply(_) => return Err(Status::bad_request(format!("cannot apply {name} here"))),
         }
         Ok(next)

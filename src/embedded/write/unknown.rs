@@ -1,0 +1,226 @@
+//! Fields that the schema doesn't know, and values of the wrong type.
+
+use serde_json::Value;
+
+use super::Validation;
+use crate::embedded::api::registry::Kind;
+use crate::embedded::api::status::Status;
+use crate::embedded::proto::shape::{Form, Shape};
+
+/// Takes unknown fields out; says so, or refuses, as was asked for.
+pub(super) fn check(
+    kind: &Kind,
+    value: &mut Value,
+    validation: Validation,
+) -> Result<Vec<String>, Status> {
+    let mut found = Found::default();
+    let root = Shape::of(kind);
+    let Some(object) = value.as_object_mut() else {
+        return Err(Status::bad_request(
+            "the body of the request is not an object",
+        ));
+    };
+    let names: Vec<String> = object.keys().cloned().collect();
+    for name in names {
+        if matches!(name.as_str(), "apiVersion" | "kind") {
+            continue;
+        }
+        let shape = root.field(&name);
+        match (shape, object.get_mut(&name)) {
+            (Some(shape), Some(value)) => found.look(value, shape, &name, &kind.kind),
+            (None, _) => {
+                object.shift_remove(&name);
+                found.unknown.push(name);
+            }
+            (Some(_), None) => {}
+        }
+    }
+    if let (Some(wrong), None) = (found.wrong, &kind.custom) {
+        return Err(Status::bad_request(format!(
+            "{} in version \"{}\" cannot be handled as a {}: {wrong}",
+            kind.kind, kind.version, kind.kind
+        )));
+    }
+    let each = found
+        .unknown
+        .iter()
+        .map(|path| format!("unknown field \"{path}\""));
+    let each: Vec<String> = each.collect();
+    match validation {
+        _ if each.is_empty() => Ok(Vec::new()),
+        Validation::Ignore => Ok(Vec::new()),
+        Validation::Warn => Ok(each),
+        Validation::Strict => Err(Status::bad_request(format!(
+            "{} in version \"{}\" cannot be handled as a {}: strict decoding error: {}",
+            kind.kind,
+            kind.version,
+            kind.kind,
+            each.join(", ")
+        ))),
+    }
+}
+
+#[derive(Default)]
+struct Found {
+    unknown: Vec<String>,
+    wrong: Option<String>,
+}
+
+impl Found {
+    fn look(&mut self, value: &mut Value, shape: Shape<'_>, path: &str, owner: &str) {
+        if value.is_null() {
+            return;
+        }
+        match (shape.form(), &mut *value) {
+            (Form::Any, _) => {}
+            (Form::Object, Value::Object(object)) => {
+                let owner = shape
+                    .message_name()
+                    .map_or(owner, |name| name.rsplit('.').next().unwrap_or(name));
+                let names: Vec<String> = object.keys().cloned().collect();
+                for name in names {
+                    let inner = format!("{path}.{name}");
+                    match shape.field(&name) {
+                        None => {
+                            object.shift_remove(&name);
+                            self.unknown.push(inner);
+                        }
+                        Some(shape) => {
+                            if let Some(value) = object.get_mut(&name) {
+                                self.look(value, shape, &inner, owner);
+                            }
+                        }
+                    }
+                }
+            }
+            (Form::Map, Value::Object(object)) => {
+                for (name, value) in object.iter_mut() {
+                    let inner = shape.field(name).unwrap_or(Shape::Any);
+                    self.look(value, inner, &format!("{path}.{name}"), owner);
+                }
+            }
+            (Form::List, Value::Array(list)) => {
+                for (at, item) in list.iter_mut().enumerate() {
+                    self.look(item, shape.item(), &format!("{path}[{at}]"), owner);
+                }
+            }
+            (Form::Scalar, _) => self.look_scalar(value, shape, path, owner),
+            (form, value) => {
+                let wanted = match form {
+                    Form::List => "[]".to_owned() + owner,
+                    Form::Map => "map[string]string".to_owned(),
+                    _ => format!("v1.{}", type_name(shape, owner)),
+                };
+                self.complain(value, path, owner, &wanted);
+            }
+        }
+    }
+
+    fn look_scalar(&mut self, value: &Value, shape: Shape<'_>, path: &str, owner: &str) {
+        let (kind, format) = shape.scalar();
+        let fits = match (kind, format) {
+            // These may be written as numbers too.
+            ("string", "int-or-string") => value.is_string() || value.is_i64() || value.is_u64(),
+            ("string", "") if shape.message_name().is_some() => {
+                !value.is_object() && !value.is_array()
+            }
+            ("string", _) => value.is_string(),
+            ("integer", _) => value.as_f64().is_some_and(|number| number.fract() == 0.0),
+            ("number", _) => value.is_number(),
+            ("boolean", _) => value.is_boolean(),
+            _ => true,
+        };
+        if !fits {
+            let wanted = match kind {
+                "integer" => "int32",
+                "number" => "float64",
+                "boolean" => "bool",
+                _ => "string",
+            };
+            self.complain(value, path, owner, wanted);
+        }
+    }
+
+    fn complain(&mut self, value: &Value, path: &str, owner: &str, wanted: &str) {
+        let is = match value {
+            Value::Bool(_) => "bool",
+            Value::Number(_) => "number",
+            Value::String(_) => "string",
+            Value::Array(_) => "array",
+            _ => "object",
+        };
+        self.wrong.get_or_insert_with(|| {
+            let path: String = without_indices(path);
+            format!(
+                "json: cannot unmarshal {is} into Go struct field {owner}.{path} of type {wanted}"
+            )
+        });
+    }
+}
+
+fn type_name<'a>(shape: Shape<'_>, owner: &'a str) -> &'a str {
+    match shape.message_name() {
+        Some(name) => name.rsplit('.').next().unwrap_or(owner),
+        None => owner,
+    }
+}
+
+/// Go's messages name fields without saying which item of a list they are in.
+fn without_indices(path: &str) -> String {
+    let mut out = String::with_capacity(path.len());
+    let mut inside = false;
+    for letter in path.chars() {
+        match letter {
+            '[' => inside = true,
+            ']' => inside = false,
+            letter if !inside => out.push(letter),
+            _ => {}
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::check;
+    use crate::embedded::api::registry::Registry;
+    use crate::embedded::write::Validation;
+
+    fn checked(mut value: Value, validation: Validation) -> (Value, Result<Vec<String>, String>) {
+        let registry = Registry::default();
+        let kind = registry.find("apps", "v1", "deployments").unwrap();
+        let result = check(&kind, &mut value, validation);
+        (value, result.map_err(|status| status.message))
+    }
+
+    #[test]
+    fn unknown_fields_are_dropped_and_named() {
+        let value = json!({"spec": {"replicas": 1, "foo": 2, "template": {"spec": {"containers": [{"name": "a", "bar": 1}]}}}});
+        let (rest, result) = checked(value.clone(), Validation::Warn);
+        assert_eq!(rest.pointer("/spec/foo"), None);
+        assert_eq!(
+            result.unwrap(),
+            [
+                "unknown field \"spec.foo\"",
+                "unknown field \"spec.template.spec.containers[0].bar\""
+            ]
+        );
+        let (_, result) = checked(value, Validation::Strict);
+        assert!(
+            result
+                .unwrap_err()
+                .contains("strict decoding error: unknown field \"spec.foo\", ")
+        );
+    }
+
+    #[test]
+    fn wrong_types_are_refused() {
+        let (_, result) = checked(json!({"spec": {"replicas": "three"}}), Validation::Ignore);
+        assert_eq!(
+            result.unwrap_err(),
+            "Deployment in version \"v1\" cannot be handled as a Deployment: json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32"
+        );
+    }
+}
