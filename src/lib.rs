@@ -11,6 +11,7 @@
 )]
 
 pub mod axis;
+pub mod cipher;
 pub mod component;
 pub mod diag;
 pub mod distribution;
