@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use http_body_util::BodyExt as _;
 
 use super::access::{Access, User};
 use super::api::{self, body::Body, status::Status};
+use super::controllers::Running;
 use super::server::{Server, Settings};
 use super::store::Store;
 
@@ -19,6 +21,8 @@ use super::store::Store;
 pub struct InProcess {
     server: Server,
     user: User,
+    /// What makes objects live, until the last handle is dropped.
+    _life: Arc<Running>,
 }
 
 impl InProcess {
@@ -30,13 +34,13 @@ impl InProcess {
     /// Makes a control plane on a store, such as a fork of another's.
     pub async fn on(store: Store) -> Result<Self, Status> {
         let server = Server::start(store, Settings::default(), Access::default()).await?;
-        Ok(Self::of(server))
-    }
-
-    /// Talks to a control plane that is there, as its administrator.
-    pub fn of(server: Server) -> Self {
+        let life = Arc::new(server.enliven());
         let user = User::new("kubernetes-admin", &["system:masters"]);
-        Self { server, user }
+        Ok(Self {
+            server,
+            user,
+            _life: life,
+        })
     }
 
     /// The control plane.

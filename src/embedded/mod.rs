@@ -6,6 +6,9 @@
 //! | [`api`] | what requests ask for: paths, discovery, selectors, reads, watches, answers |
 //! | [`write`] | the one way in which objects change |
 //! | [`access`] | who asks, and whether they may |
+//! | `controllers` | what makes objects live: deployments, jobs, namespaces, … |
+//! | `scheduler` | which node a pod goes to, or why none |
+//! | `stages` | nodes and pods that are simulated |
 //! | [`serve`] | sockets and TLS |
 //! | [`proto`] | protobuf of the built-in kinds |
 //! | [`home`] | the folder of a cluster |
@@ -17,12 +20,16 @@
 
 pub mod access;
 pub mod api;
+mod controllers;
 pub mod home;
 mod in_process;
 pub mod process;
 pub mod proto;
+mod quantity;
+mod scheduler;
 pub mod serve;
 mod server;
+mod stages;
 pub mod store;
 pub mod write;
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::access::Access;
 use super::api::registry::{Kind, Registry};
 use super::api::status::Status;
+use super::controllers::{self, Running};
 use super::store::{Listing, Object, Store, TooOld, Watch};
 use super::write::{self, Deletion, Options, Part};
 
@@ -17,6 +18,8 @@ pub struct Settings {
     pub version: String,
     /// Where it is reached, such as `127.0.0.1:6443`.
     pub address: String,
+    /// The certificate of its authority, in PEM; empty if it is reached without TLS.
+    pub authority: String,
 }
 
 impl Default for Settings {
@@ -24,6 +27,7 @@ impl Default for Settings {
         Self {
             version: "v1.35.4".to_owned(),
             address: "127.0.0.1:6443".to_owned(),
+            authority: String::new(),
         }
     }
 }
@@ -50,6 +54,11 @@ impl Server {
         }));
         write::bootstrap::run(&server).await?;
         Ok(server)
+    }
+
+    /// Begins to make objects live; they stop when the answer is dropped.
+    pub(super) fn enliven(&self) -> Running {
+        controllers::spawn(self)
     }
 
     /// The store beneath.

@@ -161,6 +161,7 @@ pub struct Registry {
 struct Known {
     ordered: Vec<Arc<Kind>>,
     by_path: HashMap<(String, String, String), Arc<Kind>>,
+    stored: HashMap<String, Arc<Kind>>,
 }
 
 impl Known {
@@ -171,6 +172,9 @@ impl Known {
             kind.plural.clone(),
         );
         self.by_path.insert(path, Arc::clone(&kind));
+        if kind.version == kind.storage_version {
+            self.stored.insert(kind.bucket.clone(), Arc::clone(&kind));
+        }
         self.ordered.push(kind);
     }
 }
@@ -203,10 +207,13 @@ impl Registry {
 
     /// Finds the storage version of a resource.
     pub fn stored(&self, group: &str, plural: &str) -> Option<Arc<Kind>> {
-        let same = |k: &&Arc<Kind>| {
-            k.group == group && k.plural == plural && k.version == k.storage_version
-        };
-        self.read(|known| known.ordered.iter().find(same).cloned())
+        let name = bucket_of(group, plural);
+        self.read(|known| known.stored.get(&name).cloned())
+    }
+
+    /// Finds the storage version of what a bucket of the store holds.
+    pub fn in_bucket(&self, bucket: &str) -> Option<Arc<Kind>> {
+        self.read(|known| known.stored.get(bucket).cloned())
     }
 
     /// All kinds, in discovery order.
@@ -220,6 +227,7 @@ impl Registry {
         let other = |kind: &Arc<Kind>| !(kind.group == group && kind.plural == plural);
         known.ordered.retain(other);
         known.by_path.retain(|_, kind| other(kind));
+        known.stored.retain(|_, kind| other(kind));
         for kind in kinds {
             known.add(Arc::new(kind));
         }

@@ -60,10 +60,12 @@ async fn serve(home: &Home, ready: impl FnOnce()) -> Result<()> {
     let settings = Settings {
         version: home.config().kubernetes_version(),
         address: address.to_string(),
+        authority: home.authority()?,
     };
     let server = Server::start(store, settings, access)
         .await
         .map_err(|status| Error::new(&NOT_STARTED, status.message.clone()))?;
+    let _life = server.enliven();
     let stop = CancellationToken::new();
     let tracker = TaskTracker::new();
     ready();

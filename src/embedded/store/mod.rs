@@ -77,6 +77,7 @@ struct Inner {
     buckets: BTreeMap<Arc<str>, Bucket>,
     parsed: VecDeque<Arc<Value>>,
     log: Option<Log>,
+    wake: tokio::sync::watch::Sender<u64>,
 }
 
 impl Default for Store {
@@ -94,6 +95,7 @@ impl Store {
                 buckets: BTreeMap::new(),
                 parsed: VecDeque::new(),
                 log: None,
+                wake: tokio::sync::watch::Sender::new(0),
             }),
         }
     }
@@ -208,6 +210,25 @@ impl Store {
         Ok(Watch::new(Arc::clone(self), bucket_name, seen, wake))
     }
 
+    /// Tells when anything at all is written.
+    pub fn any_change(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.lock().wake.subscribe()
+    }
+
+    /// What happened anywhere after a revision, by bucket; buckets that have forgotten it are left out.
+    pub fn changes_everywhere(&self, after: u64) -> (Vec<(Arc<str>, Vec<Change>)>, u64) {
+        let inner = self.lock();
+        let mut all = Vec::new();
+        for (name, bucket) in &inner.buckets {
+            if let Ok(changes) = bucket.changes(after.max(bucket.oldest()))
+                && !changes.is_empty()
+            {
+                all.push((Arc::clone(name), changes));
+            }
+        }
+        (all, inner.revision)
+    }
+
     /// What happened in a bucket after a revision, and the revision up to which that is everything.
     pub(super) fn changes(&self, bucket: &str, after: u64) -> Result<(Vec<Change>, u64), TooOld> {
         let inner = self.lock();
@@ -229,6 +250,7 @@ impl Store {
                 buckets: inner.buckets.iter().map(each).collect(),
                 parsed: VecDeque::new(),
                 log: None,
+                wake: tokio::sync::watch::Sender::new(0),
             }),
         }
     }
@@ -263,6 +285,7 @@ impl Inner {
             log.append(&record).map_err(Miss::Log)?;
         }
         self.apply(record);
+        self.wake.send_replace(self.revision);
         self.compact().map_err(Miss::Log)
     }
 

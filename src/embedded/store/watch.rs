@@ -27,20 +27,25 @@ impl Watch {
     /// Waits for the next changes; fails if the window has moved past this watch, which must then list again.
     pub async fn next(&mut self) -> Result<Vec<Change>, TooOld> {
         loop {
-            // Marked as seen before looking, so that what comes between is not slept through.
-            self.wake.borrow_and_update();
             let changes = self.ready()?;
             if !changes.is_empty() {
                 return Ok(changes);
             }
-            if self.wake.changed().await.is_err() {
-                return std::future::pending().await;
-            }
+            self.wait().await;
+        }
+    }
+
+    /// Waits until something has happened since the last look.
+    pub async fn wait(&mut self) {
+        if self.wake.changed().await.is_err() {
+            std::future::pending().await
         }
     }
 
     /// The changes that are there already.
     pub fn ready(&mut self) -> Result<Vec<Change>, TooOld> {
+        // Marked as seen before looking, so that what comes between is not slept through.
+        self.wake.borrow_and_update();
         let (changes, upto) = self.store.changes(&self.bucket, self.seen)?;
         self.seen = self.seen.max(upto);
         Ok(changes)

@@ -1,0 +1,305 @@
+//! Daemon sets: a pod on every node that takes it.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::owned::{
+    count, create_pod, delete_pod, is_going, number, owner_key, owner_reference, portion,
+    set_status, text,
+};
+use super::pods::owner_of;
+use super::{Context, Controller, Next, Pod, template};
+use crate::embedded::api::registry::Kind;
+use crate::embedded::api::status::Status;
+use crate::embedded::scheduler::{self, Node};
+use crate::embedded::store::{Change, ChangeKind, Object};
+use crate::embedded::write::{Options, Part};
+
+const NAME: &str = "daemonset-controller";
+const HASH: &str = "controller-revision-hash";
+
+/// The controller.
+pub(super) struct DaemonSets;
+
+impl Controller for DaemonSets {
+    fn sources(&self) -> &'static [(&'static str, &'static str)] {
+        &[("apps", "daemonsets"), ("", "pods"), ("", "nodes")]
+    }
+
+    fn keys(&mut self, context: &Context, source: usize, change: &Change) -> Vec<String> {
+        match source {
+            0 => vec![change.object.key().to_owned()],
+            1 => owner_key(&change.object, "DaemonSet").into_iter().collect(),
+            _ if is_heartbeat(change) => Vec::new(),
+            _ => {
+                let Ok(kind) = context.kind("apps", "daemonsets") else {
+                    return Vec::new();
+                };
+                let sets = context.server.list(&kind, "").objects;
+                sets.iter().map(|set| set.key().to_owned()).collect()
+            }
+        }
+    }
+
+    async fn reconcile(&mut self, context: &Context, key: &str) -> Result<Next, Status> {
+        let kind = context.kind("apps", "daemonsets")?;
+        let Some(object) = context.find(&kind, key) else {
+            return Ok(Next::Done);
+        };
+        let value = object.value();
+        let template = value.pointer("/spec/template").cloned().unwrap_or_default();
+        let hash = template::hash(&template, 0);
+        let name = format!("{}-{hash}", object.name());
+        keep_revision(context, &kind, &object, &name, &template, NAME).await?;
+        let places = places(context, &template)?;
+        if !is_going(&value) {
+            manage(context, &kind, &object, &hash, &places).await?;
+        }
+        tell(context, &kind, &object, &hash, &places).await?;
+        Ok(Next::Done)
+    }
+}
+
+/// Whether a change of a node is no more than a sign of life.
+fn is_heartbeat(change: &Change) -> bool {
+    let Some(before) = change
+        .before
+        .as_ref()
+        .filter(|_| change.kind == ChangeKind::Modified)
+    else {
+        return false;
+    };
+    let (old, new) = (before.value(), change.object.value());
+    old.get("spec") == new.get("spec")
+        && old.pointer("/metadata/labels") == new.pointer("/metadata/labels")
+}
+
+/// The nodes that take a daemon's pod.
+fn places(context: &Context, template: &Value) -> Result<Vec<String>, Status> {
+    let nodes = context.kind("", "nodes")?;
+    let mut template = template.clone();
+    tolerate(&mut template);
+    let wants = scheduler::Wants::read(&template);
+    let listing = context.server.list(&nodes, "");
+    let takes = |object: &Arc<Object>| {
+        let node = Node::read(object);
+        (wants.accepts(&node) && wants.tolerates(&node)).then(|| object.name().to_owned())
+    };
+    Ok(listing.objects.iter().filter_map(takes).collect())
+}
+
+/// Daemons stay where others would leave.
+fn tolerate(template: &mut Value) {
+    let Some(spec) = template.get_mut("spec").and_then(Value::as_object_mut) else {
+        return;
+    };
+    let list = spec.entry("tolerations").or_insert_with(|| json!([]));
+    let Some(list) = list.as_array_mut() else {
+        return;
+    };
+    for (key, effect) in [
+        ("not-ready", "NoExecute"),
+        ("unreachable", "NoExecute"),
+        ("disk-pressure", "NoSchedule"),
+        ("memory-pressure", "NoSchedule"),
+        ("pid-pressure", "NoSchedule"),
+        ("unschedulable", "NoSchedule"),
+    ] {
+        list.push(json!({
+            "key": format!("node.kubernetes.io/{key}"), "operator": "Exists", "effect": effect,
+        }));
+    }
+}
+
+/// The node that a daemon's pod is meant for.
+fn node_of(pod: &Pod) -> String {
+    if !pod.node.is_empty() {
+        return pod.node.to_string();
+    }
+    let value = pod.object.value();
+    let at = "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms/0/matchFields/0/values/0";
+    text(&value, at).to_owned()
+}
+
+async fn manage(
+    context: &Context,
+    kind: &Kind,
+    object: &Object,
+    hash: &str,
+    places: &[String],
+) -> Result<(), Status> {
+    let value = object.value();
+    let pods = context.pods.owned_by(text(&value, "/metadata/uid"));
+    for place in places {
+        let here: Vec<&Arc<Pod>> = pods.iter().filter(|pod| node_of(pod) == *place).collect();
+        if here.is_empty() {
+            create(context, kind, object, place, hash).await?;
+        }
+        for pod in here.iter().filter(|pod| pod.has_ended() && !pod.going) {
+            delete_pod(context, pod, NAME).await?;
+        }
+        for pod in here.iter().filter(|pod| pod.is_active()).skip(1) {
+            delete_pod(context, pod, NAME).await?;
+        }
+    }
+    for pod in pods
+        .iter()
+        .filter(|pod| !pod.going && !places.contains(&node_of(pod)))
+    {
+        delete_pod(context, pod, NAME).await?;
+    }
+    if text(&value, "/spec/updateStrategy/type") == "OnDelete" {
+        return Ok(());
+    }
+    let as_number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+    let rolling = value.pointer("/spec/updateStrategy/rollingUpdate/maxUnavailable");
+    let allowed = portion(rolling, as_number(places.len()), true).max(1);
+    let missing = places.len()
+        - pods
+            .iter()
+            .filter(|pod| pod.ready && pod.is_active())
+            .count()
+            .min(places.len());
+    let mut spare = allowed - as_number(missing);
+    for pod in pods
+        .iter()
+        .filter(|pod| pod.is_active() && pod.object.label(HASH) != Some(hash))
+    {
+        if pod.ready && spare <= 0 {
+            continue;
+        }
+        delete_pod(context, pod, NAME).await?;
+        spare -= i64::from(pod.ready);
+    }
+    Ok(())
+}
+
+async fn create(
+    context: &Context,
+    kind: &Kind,
+    object: &Object,
+    place: &str,
+    hash: &str,
+) -> Result<(), Status> {
+    let value = object.value();
+    let mut template = value.pointer("/spec/template").cloned().unwrap_or_default();
+    tolerate(&mut template);
+    let mut pod = template::pod(&template, owner_reference(kind, &value));
+    let term =
+        json!({"matchFields": [{"key": "metadata.name", "operator": "In", "values": [place]}]});
+    let only_here =
+        json!({"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}});
+    json_patch::merge(
+        &mut pod,
+        &json!({
+            "metadata": {
+                "generateName": format!("{}-", object.name()),
+                "labels": {HASH: hash, "pod-template-generation": number(&value, "/metadata/generation").to_string()},
+            },
+            "spec": {"affinity": {"nodeAffinity": only_here}},
+        }),
+    );
+    create_pod(context, object.namespace(), pod, NAME).await?;
+    Ok(())
+}
+
+async fn tell(
+    context: &Context,
+    kind: &Kind,
+    object: &Object,
+    hash: &str,
+    places: &[String],
+) -> Result<(), Status> {
+    let value = object.value();
+    let pods = context.pods.owned_by(text(&value, "/metadata/uid"));
+    let live: Vec<&Arc<Pod>> = pods.iter().filter(|pod| pod.is_active()).collect();
+    let right: Vec<&&Arc<Pod>> = live
+        .iter()
+        .filter(|pod| places.contains(&node_of(pod)))
+        .collect();
+    let as_number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+    let ready = as_number(right.iter().filter(|pod| pod.ready).count());
+    let wanted = as_number(places.len());
+    let updated = right
+        .iter()
+        .filter(|pod| pod.object.label(HASH) == Some(hash))
+        .count();
+    let scheduled = right.iter().filter(|pod| !pod.node.is_empty()).count();
+    let status = json!({
+        "currentNumberScheduled": scheduled,
+        "desiredNumberScheduled": wanted,
+        "numberMisscheduled": live.len() - right.len(),
+        "numberReady": ready,
+        "numberAvailable": count(ready),
+        "numberUnavailable": count(wanted - ready),
+        "updatedNumberScheduled": count(as_number(updated)),
+        "observedGeneration": number(&value, "/metadata/generation"),
+    });
+    set_status(context, kind, object, status, NAME).await
+}
+
+/// Keeps a template as a ControllerRevision, the latest with the highest number, and forgets the oldest.
+pub(super) async fn keep_revision(
+    context: &Context,
+    kind: &Kind,
+    object: &Object,
+    name: &str,
+    template: &Value,
+    controller: &str,
+) -> Result<(), Status> {
+    let revisions = context.kind("apps", "controllerrevisions")?;
+    let value = object.value();
+    let uid = text(&value, "/metadata/uid");
+    let listing = context.server.list(&revisions, object.namespace());
+    let mut own: Vec<Arc<Object>> = listing
+        .objects
+        .into_iter()
+        .filter(|revision| owner_of(&revision.value()) == uid)
+        .collect();
+    own.sort_by_key(|revision| number(&revision.value(), "/revision"));
+    let last = own
+        .last()
+        .map_or(0, |revision| number(&revision.value(), "/revision"));
+    let options = Options::controller(controller);
+    let server = &context.server;
+    match own.iter().find(|revision| revision.name() == name) {
+        Some(found) if number(&found.value(), "/revision") == last => {}
+        Some(_) => {
+            let edit = |value: &mut Value| json_patch::merge(value, &json!({"revision": last + 1}));
+            let namespace = object.namespace();
+            server
+                .modify(&revisions, namespace, name, Part::Main, &options, &edit)
+                .await?;
+        }
+        None => {
+            let mut data = template.clone();
+            if let Some(data) = data.as_object_mut() {
+                data.insert("$patch".to_owned(), "replace".into());
+            }
+            let revision = json!({
+                "metadata": {
+                    "name": name, "labels": value.pointer("/spec/selector/matchLabels").cloned(),
+                    "ownerReferences": [owner_reference(kind, &value)],
+                },
+                "data": {"spec": {"template": data}}, "revision": last + 1,
+            });
+            server
+                .create(&revisions, object.namespace(), revision, &options)
+                .await?;
+        }
+    }
+    let limit = value
+        .pointer("/spec/revisionHistoryLimit")
+        .and_then(Value::as_u64);
+    let limit = usize::try_from(limit.unwrap_or(10))
+        .unwrap_or(usize::MAX)
+        .saturating_add(1);
+    for old in own.iter().take(own.len().saturating_sub(limit)) {
+        let deletion = crate::embedded::write::Deletion::default();
+        let _ = server
+            .delete(&revisions, old.namespace(), old.name(), &deletion, &options)
+            .await;
+    }
+    Ok(())
+}

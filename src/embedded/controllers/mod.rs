@@ -1,0 +1,77 @@
+//! What makes objects live: one small loop per kind of work, woken by what is written.
+//!
+//! A [`Controller`] says which kinds wake it, which keys a change is about, and what to do about a key. The loop in
+//! `runtime` keeps the keys that wait, calls it, tries again after failures and later where it asks for that. Nothing polls:
+//! an idle cluster costs nothing but heartbeats. All writes go through the one write path.
+//!
+//! To add a controller: a file with a type that implements [`Controller`], and a line in [`spawn`].
+
+mod cron_job;
+mod daemon_set;
+mod deployment;
+mod endpoints;
+mod event;
+mod garbage;
+mod job;
+mod namespace;
+mod owned;
+pub(super) mod pods;
+mod replica_set;
+pub(super) mod runtime;
+mod service_account;
+mod stateful_set;
+mod template;
+
+pub(super) use event::Event;
+pub(super) use pods::{Pod, Pods};
+pub(super) use runtime::{Context, Controller, Next};
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use super::scheduler::Scheduler;
+use super::server::Server;
+use super::stages;
+
+/// The running controllers; they end when this is dropped.
+pub(super) struct Running {
+    _tasks: JoinSet<()>,
+}
+
+/// Starts everything that makes a cluster live.
+pub(super) fn spawn(server: &Server) -> Running {
+    let mut tasks = JoinSet::new();
+    let context = Context {
+        server: server.clone(),
+        pods: Arc::new(Pods::new(server)),
+    };
+    tasks.spawn(runtime::run(context.clone(), stages::node::Nodes));
+    tasks.spawn(stages::node::heartbeats(server.clone()));
+    tasks.spawn(runtime::run(
+        context.clone(),
+        stages::pod::Kubelet::default(),
+    ));
+    tasks.spawn(runtime::run(context.clone(), Scheduler::default()));
+    tasks.spawn(runtime::run(context.clone(), deployment::Deployments));
+    tasks.spawn(runtime::run(
+        context.clone(),
+        replica_set::ReplicaSets::of_apps(),
+    ));
+    tasks.spawn(runtime::run(
+        context.clone(),
+        replica_set::ReplicaSets::of_core(),
+    ));
+    tasks.spawn(runtime::run(context.clone(), stateful_set::StatefulSets));
+    tasks.spawn(runtime::run(context.clone(), daemon_set::DaemonSets));
+    tasks.spawn(runtime::run(context.clone(), job::Jobs));
+    tasks.spawn(runtime::run(context.clone(), cron_job::CronJobs));
+    tasks.spawn(runtime::run(context.clone(), namespace::Namespaces));
+    tasks.spawn(runtime::run(
+        context.clone(),
+        service_account::ServiceAccounts,
+    ));
+    tasks.spawn(runtime::run(context, endpoints::Endpoints));
+    tasks.spawn(garbage::run(server.clone()));
+    Running { _tasks: tasks }
+}

@@ -1,0 +1,259 @@
+//! What all controllers want to know of pods, kept up to date in one place.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value;
+
+use crate::embedded::quantity;
+use crate::embedded::server::Server;
+use crate::embedded::store::{Change, ChangeKind, Object, Watch};
+
+/// A pod in short.
+#[derive(Clone)]
+pub(in crate::embedded) struct Pod {
+    pub(in crate::embedded) object: Arc<Object>,
+    /// The uid of the object that controls it.
+    pub(in crate::embedded) owner: Box<str>,
+    pub(in crate::embedded) node: Box<str>,
+    pub(in crate::embedded) phase: Box<str>,
+    pub(in crate::embedded) ready: bool,
+    /// Since when it is ready, in seconds since 1970.
+    pub(in crate::embedded) ready_since: i64,
+    pub(in crate::embedded) going: bool,
+    pub(in crate::embedded) created: Box<str>,
+    /// What it asks for.
+    pub(in crate::embedded) asks: Usage,
+}
+
+/// Resources, in thousandths.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::embedded) struct Usage {
+    pub(in crate::embedded) cpu: i128,
+    pub(in crate::embedded) memory: i128,
+    pub(in crate::embedded) pods: i128,
+}
+
+impl Usage {
+    fn add(&mut self, other: Usage, times: i128) {
+        self.cpu += other.cpu * times;
+        self.memory += other.memory * times;
+        self.pods += other.pods * times;
+    }
+}
+
+impl Pod {
+    fn read(object: &Arc<Object>) -> Self {
+        let value = object.value();
+        let text = |at: &str| -> Box<str> {
+            let text = value.pointer(at).and_then(Value::as_str);
+            text.unwrap_or_default().into()
+        };
+        let (ready, ready_since) = readiness(&value);
+        Self {
+            object: Arc::clone(object),
+            owner: owner_of(&value).into(),
+            node: text("/spec/nodeName"),
+            phase: text("/status/phase"),
+            ready,
+            ready_since,
+            going: value.pointer("/metadata/deletionTimestamp").is_some(),
+            created: text("/metadata/creationTimestamp"),
+            asks: asks_of(&value),
+        }
+    }
+
+    /// Whether it has neither ended nor is about to.
+    pub(in crate::embedded) fn is_active(&self) -> bool {
+        !self.going && !self.has_ended()
+    }
+
+    /// Whether its containers have run to their end.
+    pub(in crate::embedded) fn has_ended(&self) -> bool {
+        matches!(&*self.phase, "Succeeded" | "Failed")
+    }
+}
+
+fn readiness(value: &Value) -> (bool, i64) {
+    let conditions = value
+        .pointer("/status/conditions")
+        .and_then(Value::as_array);
+    let ready = conditions
+        .into_iter()
+        .flatten()
+        .find(|condition| condition.get("type").and_then(Value::as_str) == Some("Ready"));
+    let text = |name: &str| {
+        ready
+            .and_then(|ready| ready.get(name))
+            .and_then(Value::as_str)
+    };
+    let since: Option<jiff::Timestamp> = text("lastTransitionTime").and_then(|t| t.parse().ok());
+    (
+        text("status") == Some("True"),
+        since.map_or(0, jiff::Timestamp::as_second),
+    )
+}
+
+/// The uid of the object that controls another; empty if none does.
+pub(in crate::embedded) fn owner_of(value: &Value) -> &str {
+    let owners = value
+        .pointer("/metadata/ownerReferences")
+        .and_then(Value::as_array);
+    let controls = |owner: &&Value| owner.get("controller").and_then(Value::as_bool) == Some(true);
+    let owner = owners.into_iter().flatten().find(controls);
+    owner
+        .and_then(|owner| owner.get("uid"))
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+}
+
+fn asks_of(value: &Value) -> Usage {
+    let sum = |name: &str, list: &str| -> Vec<i128> {
+        let containers = value.pointer(list).and_then(Value::as_array);
+        containers
+            .into_iter()
+            .flatten()
+            .map(|container| {
+                let asked = container.pointer(&format!("/resources/requests/{name}"));
+                asked.and_then(quantity::of).unwrap_or(0)
+            })
+            .collect()
+    };
+    let total = |name: &str| {
+        // Init containers run one after another, before the others.
+        let together: i128 = sum(name, "/spec/containers").iter().sum();
+        let largest = sum(name, "/spec/initContainers").into_iter().max();
+        together.max(largest.unwrap_or(0))
+    };
+    Usage {
+        cpu: total("cpu"),
+        memory: total("memory"),
+        pods: 1000,
+    }
+}
+
+/// All pods in short, by key, by owner and by node.
+pub(in crate::embedded) struct Pods {
+    server: Server,
+    index: Mutex<Index>,
+}
+
+#[derive(Default)]
+pub(in crate::embedded) struct Index {
+    watch: Option<Watch>,
+    by_key: HashMap<Box<str>, Arc<Pod>>,
+    by_owner: HashMap<Box<str>, BTreeMap<Box<str>, Arc<Pod>>>,
+    by_node: HashMap<Box<str>, BTreeMap<Box<str>, Arc<Pod>>>,
+    used: HashMap<Box<str>, Usage>,
+}
+
+impl Pods {
+    pub(super) fn new(server: &Server) -> Self {
+        Self {
+            server: server.clone(),
+            index: Mutex::new(Index::default()),
+        }
+    }
+
+    /// The index as of now: every write that has returned is in it.
+    pub(in crate::embedded) fn look(&self) -> MutexGuard<'_, Index> {
+        let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let ready = index.watch.as_mut().map(Watch::ready);
+        if let Some(Ok(changes)) = ready {
+            for change in &changes {
+                index.take(change);
+            }
+        } else if let Some(kind) = self.server.kind("", "pods") {
+            let listing = self.server.list(&kind, "");
+            *index = Index::default();
+            for object in &listing.objects {
+                index.put(Pod::read(object));
+            }
+            index.watch = self.server.watch(&kind, listing.revision).ok();
+        }
+        index
+    }
+
+    /// The pods that an object controls.
+    pub(in crate::embedded) fn owned_by(&self, uid: &str) -> Vec<Arc<Pod>> {
+        let index = self.look();
+        let owned = index.by_owner.get(uid);
+        owned
+            .into_iter()
+            .flat_map(|pods| pods.values().cloned())
+            .collect()
+    }
+}
+
+impl Index {
+    fn take(&mut self, change: &Change) {
+        self.remove(change.object.key());
+        if change.kind != ChangeKind::Deleted {
+            self.put(Pod::read(&change.object));
+        }
+    }
+
+    fn put(&mut self, pod: Pod) {
+        let key: Box<str> = pod.object.key().into();
+        let pod = Arc::new(pod);
+        if !pod.owner.is_empty() {
+            let owned = self.by_owner.entry(pod.owner.clone()).or_default();
+            owned.insert(key.clone(), Arc::clone(&pod));
+        }
+        if !pod.node.is_empty() {
+            let there = self.by_node.entry(pod.node.clone()).or_default();
+            there.insert(key.clone(), Arc::clone(&pod));
+            if !pod.has_ended() {
+                self.used
+                    .entry(pod.node.clone())
+                    .or_default()
+                    .add(pod.asks, 1);
+            }
+        }
+        self.by_key.insert(key, pod);
+    }
+
+    fn remove(&mut self, key: &str) {
+        let Some(pod) = self.by_key.remove(key) else {
+            return;
+        };
+        if let Some(owned) = self.by_owner.get_mut(&pod.owner) {
+            owned.remove(key);
+            if owned.is_empty() {
+                self.by_owner.remove(&pod.owner);
+            }
+        }
+        if let Some(there) = self.by_node.get_mut(&pod.node) {
+            there.remove(key);
+            if !pod.has_ended()
+                && let Some(used) = self.used.get_mut(&pod.node)
+            {
+                used.add(pod.asks, -1);
+            }
+        }
+    }
+
+    /// Finds a pod by its key.
+    pub(in crate::embedded) fn get(&self, key: &str) -> Option<&Arc<Pod>> {
+        self.by_key.get(key)
+    }
+
+    /// All pods.
+    #[allow(clippy::iter_over_hash_type, reason = "who asks sorts or counts")]
+    pub(in crate::embedded) fn all(&self) -> impl Iterator<Item = &Arc<Pod>> {
+        self.by_key.values()
+    }
+
+    /// The pods of a node.
+    pub(in crate::embedded) fn on_node(&self, node: &str) -> impl Iterator<Item = &Arc<Pod>> {
+        self.by_node
+            .get(node)
+            .into_iter()
+            .flat_map(BTreeMap::values)
+    }
+
+    /// What the pods of a node ask for together.
+    pub(in crate::embedded) fn used_on(&self, node: &str) -> Usage {
+        self.used.get(node).copied().unwrap_or_default()
+    }
+}

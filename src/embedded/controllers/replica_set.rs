@@ -1,0 +1,200 @@
+//! Replica sets and replication controllers: as many pods as asked for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::owned::{
+    count, create_pod, delete_pod, is_going, number, owner_key, owner_reference, set_status, text,
+};
+use super::{Context, Controller, Event, Next, Pod, template};
+use crate::embedded::api::registry::Kind;
+use crate::embedded::api::status::Status;
+use crate::embedded::store::{Change, Object};
+
+/// How many pods are made or removed before looking again.
+const BATCH: usize = 500;
+/// Up to how many pods at a time are worth an event each.
+const TOLD: usize = 50;
+
+/// The controller of one of the two kinds.
+pub(super) struct ReplicaSets {
+    sources: &'static [(&'static str, &'static str)],
+    kind: &'static str,
+    name: &'static str,
+}
+
+impl ReplicaSets {
+    /// Replica sets.
+    pub(super) fn of_apps() -> Self {
+        Self {
+            sources: &[("apps", "replicasets"), ("", "pods")],
+            kind: "ReplicaSet",
+            name: "replicaset-controller",
+        }
+    }
+
+    /// Replication controllers.
+    pub(super) fn of_core() -> Self {
+        Self {
+            sources: &[("", "replicationcontrollers"), ("", "pods")],
+            kind: "ReplicationController",
+            name: "replication-controller",
+        }
+    }
+}
+
+impl Controller for ReplicaSets {
+    fn sources(&self) -> &'static [(&'static str, &'static str)] {
+        self.sources
+    }
+
+    fn keys(&mut self, _: &Context, source: usize, change: &Change) -> Vec<String> {
+        match source {
+            0 => vec![change.object.key().to_owned()],
+            _ => owner_key(&change.object, self.kind).into_iter().collect(),
+        }
+    }
+
+    async fn reconcile(&mut self, context: &Context, key: &str) -> Result<Next, Status> {
+        let Some((group, plural)) = self.sources.first() else {
+            return Ok(Next::Done);
+        };
+        let kind = context.kind(group, plural)?;
+        let Some(object) = context.find(&kind, key) else {
+            return Ok(Next::Done);
+        };
+        let value = object.value();
+        let pods = context.pods.owned_by(text(&value, "/metadata/uid"));
+        let active: Vec<Arc<Pod>> = pods.iter().filter(|pod| pod.is_active()).cloned().collect();
+        let wanted = usize::try_from(number(&value, "/spec/replicas")).unwrap_or(0);
+        if !is_going(&value) {
+            self.scale(context, &kind, &object, &active, wanted).await?;
+        }
+        if active.len() != wanted && active.len().abs_diff(wanted) > BATCH && !is_going(&value) {
+            return Ok(Next::After(Duration::ZERO));
+        }
+        self.tell(context, &kind, &object).await
+    }
+}
+
+impl ReplicaSets {
+    async fn scale(
+        &self,
+        context: &Context,
+        kind: &Kind,
+        object: &Object,
+        active: &[Arc<Pod>],
+        wanted: usize,
+    ) -> Result<(), Status> {
+        let value = object.value();
+        let Some(template) = value.pointer("/spec/template") else {
+            return Ok(());
+        };
+        let told = active.len().abs_diff(wanted) <= TOLD;
+        for _ in active.len()..wanted.min(active.len() + BATCH) {
+            let mut pod = template::pod(template, owner_reference(kind, &value));
+            json_patch::merge(
+                &mut pod,
+                &json!({"metadata": {"generateName": format!("{}-", object.name())}}),
+            );
+            let made = create_pod(context, object.namespace(), pod, self.name).await;
+            let (warning, reason, message) = match &made {
+                Ok(pod) => (
+                    false,
+                    "SuccessfulCreate",
+                    format!("Created pod: {}", pod.name()),
+                ),
+                Err(status) => (
+                    true,
+                    "FailedCreate",
+                    format!("Error creating: {}", status.message),
+                ),
+            };
+            let source = self.name;
+            if told || warning {
+                let event = Event {
+                    warning,
+                    reason,
+                    message,
+                    source,
+                };
+                event.tell(context, kind, object).await;
+            }
+            made?;
+        }
+        if active.len() > wanted {
+            let mut doomed = active.to_vec();
+            doomed.sort_by(|a, b| rank(a).cmp(&rank(b)));
+            for pod in doomed.iter().take((active.len() - wanted).min(BATCH)) {
+                delete_pod(context, pod, self.name).await?;
+                if told {
+                    let message = format!("Deleted pod: {}", pod.object.name());
+                    let event = Event {
+                        warning: false,
+                        reason: "SuccessfulDelete",
+                        message,
+                        source: self.name,
+                    };
+                    event.tell(context, kind, object).await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn tell(&self, context: &Context, kind: &Kind, object: &Object) -> Result<Next, Status> {
+        let value = object.value();
+        let all = context.pods.owned_by(text(&value, "/metadata/uid"));
+        let pods: Vec<_> = all.iter().filter(|pod| pod.is_active()).collect();
+        let labels = value
+            .pointer("/spec/template/metadata/labels")
+            .and_then(Value::as_object);
+        let labelled = pods.iter().filter(|pod| {
+            let same = |(name, label): (&String, &Value)| pod.object.label(name) == label.as_str();
+            labels.is_none_or(|labels| labels.iter().all(same))
+        });
+        let labelled = labelled.count();
+        let ready = pods.iter().filter(|pod| pod.ready).count();
+        let least = number(&value, "/spec/minReadySeconds");
+        let now = jiff::Timestamp::now().as_second();
+        let available = pods
+            .iter()
+            .filter(|pod| pod.ready && now - pod.ready_since >= least);
+        let available = available.count();
+        let as_number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let going = all
+            .iter()
+            .filter(|pod| pod.going && !pod.has_ended())
+            .count();
+        let mut status = json!({
+            "replicas": pods.len(),
+            "fullyLabeledReplicas": count(as_number(labelled)),
+            "readyReplicas": count(as_number(ready)),
+            "availableReplicas": count(as_number(available)),
+            "observedGeneration": number(&value, "/metadata/generation"),
+        });
+        if !kind.group.is_empty()
+            && let Some(status) = status.as_object_mut()
+        {
+            status.insert("terminatingReplicas".to_owned(), going.into());
+        }
+        set_status(context, kind, object, status, self.name).await?;
+        if ready > available {
+            return Ok(Next::After(Duration::from_secs(1)));
+        }
+        Ok(Next::Done)
+    }
+}
+
+/// Which pods go first: those that matter least.
+fn rank(pod: &Pod) -> (bool, u8, bool, std::cmp::Reverse<(i64, Box<str>)>) {
+    let phase = match &*pod.phase {
+        "Pending" => 0,
+        "Running" => 2,
+        _ => 1,
+    };
+    let age = std::cmp::Reverse((pod.ready_since, pod.created.clone()));
+    (!pod.node.is_empty(), phase, pod.ready, age)
+}

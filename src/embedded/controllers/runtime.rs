@@ -1,0 +1,184 @@
+//! The loop that every controller runs in.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::future::select_all;
+use indexmap::IndexSet;
+use tokio_util::time::DelayQueue;
+
+use super::Pods;
+use crate::embedded::api::registry::Kind;
+use crate::embedded::api::status::Status;
+use crate::embedded::server::Server;
+use crate::embedded::store::{Change, ChangeKind, Object, Watch};
+
+/// What every controller needs.
+#[derive(Clone)]
+pub(in crate::embedded) struct Context {
+    pub(in crate::embedded) server: Server,
+    pub(in crate::embedded) pods: Arc<Pods>,
+}
+
+impl Context {
+    /// Finds a built-in kind.
+    pub(in crate::embedded) fn kind(&self, group: &str, plural: &str) -> Result<Arc<Kind>, Status> {
+        let kind = self.server.kind(group, plural);
+        kind.ok_or_else(Status::no_such_path)
+    }
+
+    /// Finds an object by its key.
+    pub(in crate::embedded) fn find(&self, kind: &Kind, key: &str) -> Option<Arc<Object>> {
+        self.server.store().get(kind.bucket(), key)
+    }
+}
+
+/// What is to be done about a key after it was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::embedded) enum Next {
+    /// Nothing until something changes.
+    Done,
+    /// The same again after a while.
+    After(Duration),
+}
+
+/// One kind of work.
+pub(in crate::embedded) trait Controller: Send + 'static {
+    /// The kinds whose changes wake it: group and plural.
+    fn sources(&self) -> &'static [(&'static str, &'static str)];
+
+    /// Which keys a change is about; `source` counts as in [`Controller::sources`].
+    fn keys(&mut self, context: &Context, source: usize, change: &Change) -> Vec<String>;
+
+    /// Brings things to order for a key.
+    fn reconcile(
+        &mut self,
+        context: &Context,
+        key: &str,
+    ) -> impl Future<Output = Result<Next, Status>> + Send;
+}
+
+struct Source {
+    kind: Arc<Kind>,
+    watch: Watch,
+}
+
+struct Queue {
+    ready: IndexSet<String>,
+    later: DelayQueue<String>,
+    failures: HashMap<String, u32>,
+}
+
+/// Runs a controller for as long as the task lives.
+pub(in crate::embedded) async fn run<C: Controller>(context: Context, mut controller: C) {
+    let mut queue = Queue {
+        ready: IndexSet::new(),
+        later: DelayQueue::new(),
+        failures: HashMap::new(),
+    };
+    let mut sources = Vec::new();
+    for (at, (group, plural)) in controller.sources().iter().enumerate() {
+        let Some(kind) = context.server.kind(group, plural) else {
+            continue;
+        };
+        let watch = begin(&context, &kind, at, &mut controller, &mut queue);
+        sources.push(Source { kind, watch });
+    }
+    loop {
+        collect(&context, &mut sources, &mut controller, &mut queue);
+        let Some(key) = queue.ready.shift_remove_index(0) else {
+            wait(&mut sources, &mut queue).await;
+            continue;
+        };
+        match controller.reconcile(&context, &key).await {
+            Ok(next) => {
+                queue.failures.remove(&key);
+                if let Next::After(time) = next {
+                    queue.later.insert(key, time);
+                }
+            }
+            // It will be looked at again anyway if what was missing comes.
+            Err(status) if status.code == 404 => {
+                queue.failures.remove(&key);
+            }
+            Err(_) => {
+                let failures = queue.failures.entry(key.clone()).or_insert(0);
+                *failures = (*failures + 1).min(10);
+                let wait = Duration::from_millis(5 << *failures);
+                queue.later.insert(key, wait);
+            }
+        }
+        // Everything above is plain calls; others must have their turn.
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Lists a source as if everything in it were new, and watches from there.
+fn begin<C: Controller>(
+    context: &Context,
+    kind: &Arc<Kind>,
+    at: usize,
+    controller: &mut C,
+    queue: &mut Queue,
+) -> Watch {
+    loop {
+        let listing = context.server.list(kind, "");
+        for object in listing.objects {
+            let change = Change {
+                kind: ChangeKind::Added,
+                object,
+                before: None,
+            };
+            queue.ready.extend(controller.keys(context, at, &change));
+        }
+        // The revision is the newest there is, so only a flood in between could make this fail.
+        if let Ok(watch) = context.server.watch(kind, listing.revision) {
+            return watch;
+        }
+    }
+}
+
+fn collect<C: Controller>(
+    context: &Context,
+    sources: &mut [Source],
+    controller: &mut C,
+    queue: &mut Queue,
+) {
+    for (at, source) in sources.iter_mut().enumerate() {
+        match source.watch.ready() {
+            Ok(changes) => {
+                for change in changes {
+                    queue.ready.extend(controller.keys(context, at, &change));
+                }
+            }
+            Err(_) => {
+                source.watch = begin(context, &source.kind, at, controller, queue);
+            }
+        }
+    }
+    while let Some(Some(due)) = futures::FutureExt::now_or_never(queue.later.next()) {
+        queue.ready.insert(due.into_inner());
+    }
+}
+
+async fn wait(sources: &mut [Source], queue: &mut Queue) {
+    let changed = select_all(
+        sources
+            .iter_mut()
+            .map(|source| Box::pin(source.watch.wait())),
+    );
+    let due = async {
+        match queue.later.next().await {
+            Some(due) => due.into_inner(),
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = changed => {}
+        key = due => {
+            queue.ready.insert(key);
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Quantities such as `100m`, `1.5Gi` or `1e3`, as numbers that can be compared and added.
+
+/// Thousandths of the unit; `None` if the text is no quantity.
+pub(super) fn milli(text: &str) -> Option<i128> {
+    let digits = text
+        .find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '+' | '-')))
+        .unwrap_or(text.len());
+    let (number, suffix) = text.split_at(digits);
+    let (sign, number) = match number.strip_prefix('-') {
+        Some(rest) => (-1, rest),
+        None => (1, number.strip_prefix('+').unwrap_or(number)),
+    };
+    let (whole, part) = number.split_once('.').unwrap_or((number, ""));
+    if whole.is_empty() && part.is_empty() || part.len() > 18 || whole.len() > 18 {
+        return None;
+    }
+    let parse = |digits: &str| -> Option<i128> {
+        if digits.is_empty() {
+            Some(0)
+        } else {
+            digits.parse().ok()
+        }
+    };
+    let (whole, fraction) = (parse(whole)?, parse(part)?);
+    let scale = 10_i128.pow(u32::try_from(part.len()).ok()?);
+    let value = whole * scale + fraction;
+    // In thousandths: numerator over denominator.
+    let (times, over): (i128, i128) = match suffix {
+        "n" => (1, 1_000_000),
+        "u" => (1, 1000),
+        "m" => (1, 1),
+        "" => (1000, 1),
+        "k" => (1_000_000, 1),
+        "M" => (10_i128.pow(9), 1),
+        "G" => (10_i128.pow(12), 1),
+        "T" => (10_i128.pow(15), 1),
+        "P" => (10_i128.pow(18), 1),
+        "E" => (10_i128.pow(21), 1),
+        "Ki" => (1000 << 10, 1),
+        "Mi" => (1000 << 20, 1),
+        "Gi" => (1000 << 30, 1),
+        "Ti" => (1000 << 40, 1),
+        "Pi" => (1000 << 50, 1),
+        "Ei" => (1000 << 60, 1),
+        exponent => {
+            let digits = exponent.strip_prefix(['e', 'E'])?;
+            let power: i32 = digits.parse().ok()?;
+            match u32::try_from(power) {
+                Ok(power) if power <= 18 => (1000 * 10_i128.pow(power), 1),
+                Ok(_) => return None,
+                Err(_) if power >= -18 => (1000, 10_i128.pow(power.unsigned_abs())),
+                Err(_) => return None,
+            }
+        }
+    };
+    let over = over.checked_mul(scale)?;
+    let exact = value.checked_mul(times)?;
+    // Rounded up, as the API does with what is too fine.
+    Some(sign * (exact + over - 1).div_euclid(over))
+}
+
+/// A quantity in a value, which may also be a bare number.
+pub(super) fn of(value: &serde_json::Value) -> Option<i128> {
+    match value {
+        serde_json::Value::String(text) => milli(text),
+        serde_json::Value::Number(number) => milli(&number.to_string()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::milli;
+
+    #[test]
+    fn reads_quantities() {
+        for (text, expected) in [
+            ("1", 1000),
+            ("100m", 100),
+            ("1.5", 1500),
+            ("1Ki", 1_024_000),
+            ("0.5Gi", 536_870_912_000),
+            ("1e3", 1_000_000),
+            ("-2", -2000),
+            ("1k", 1_000_000),
+            ("1n", 1),
+        ] {
+            assert_eq!(milli(text), Some(expected), "{text}");
+        }
+        for text in ["", "x", "1x", "1..2", "e3", "."] {
+            assert_eq!(milli(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_without_panic(text in ".{0,30}") {
+            let _ = milli(&text);
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! The scheduler: which node a pod goes to, or why it goes to none.
+
+mod fit;
+mod node;
+
+pub(super) use fit::Wants;
+pub(super) use node::Node;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::api::status::Status;
+use super::controllers::{Context, Controller, Event, Next};
+use super::store::{Change, ChangeKind, Object};
+use super::write::{self, Options, Part};
+
+const NAME: &str = "default-scheduler";
+/// When so many nodes would do, no more are looked at.
+const ENOUGH: usize = 100;
+
+/// The scheduler, with what it remembers of nodes.
+#[derive(Default)]
+pub(super) struct Scheduler {
+    nodes: BTreeMap<String, Arc<Node>>,
+    /// Pods that no node took; looked at again when nodes or pods change.
+    waiting: BTreeSet<String>,
+    /// Where the last search ended, so that nodes are filled in turn.
+    last: usize,
+}
+
+impl Controller for Scheduler {
+    fn sources(&self) -> &'static [(&'static str, &'static str)] {
+        &[("", "nodes"), ("", "pods")]
+    }
+
+    fn keys(&mut self, _: &Context, source: usize, change: &Change) -> Vec<String> {
+        let object = &change.object;
+        if source == 0 {
+            let name = object.name().to_owned();
+            if change.kind == ChangeKind::Deleted {
+                self.nodes.remove(&name);
+            } else {
+                let node = Node::read(object);
+                if self.nodes.get(&name).is_some_and(|old| old.is_like(&node)) {
+                    return Vec::new();
+                }
+                self.nodes.insert(name, Arc::new(node));
+            }
+            return self.waiting.iter().cloned().collect();
+        }
+        let value = object.value();
+        let text = |at: &str| {
+            value
+                .pointer(at)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
+        if change.kind == ChangeKind::Deleted
+            || matches!(text("/status/phase"), "Succeeded" | "Failed")
+        {
+            self.waiting.remove(object.key());
+            // Its place is free again.
+            return self.waiting.iter().cloned().collect();
+        }
+        let ours = text("/spec/nodeName").is_empty()
+            && text("/spec/schedulerName") == NAME
+            && value.pointer("/metadata/deletionTimestamp").is_none()
+            && value.pointer("/spec/schedulingGates/0").is_none();
+        if !ours {
+            let was = self.waiting.remove(object.key());
+            // A pod that came to a node may be what others want to be near.
+            return match change.before.is_some() && !was && !self.waiting.is_empty() {
+                true => self.waiting.iter().cloned().collect(),
+                false => Vec::new(),
+            };
+        }
+        match change.kind {
+            ChangeKind::Added => vec![object.key().to_owned()],
+            // Its own writes about why it waits are no news.
+            _ if self.waiting.contains(object.key()) => Vec::new(),
+            _ => vec![object.key().to_owned()],
+        }
+    }
+
+    async fn reconcile(&mut self, context: &Context, key: &str) -> Result<Next, Status> {
+        let kind = context.kind("", "pods")?;
+        let Some(pod) = context.find(&kind, key) else {
+            self.waiting.remove(key);
+            return Ok(Next::Done);
+        };
+        let value = pod.value();
+        let at = value.pointer("/spec/nodeName").and_then(Value::as_str);
+        if at.is_some_and(|at| !at.is_empty())
+            || value.pointer("/metadata/deletionTimestamp").is_some()
+        {
+            self.waiting.remove(key);
+            return Ok(Next::Done);
+        }
+        match self.choose(context, &pod) {
+            Ok(node) => {
+                self.waiting.remove(key);
+                bind(context, &pod, &node).await?;
+            }
+            Err(why) => {
+                self.waiting.insert(key.to_owned());
+                refuse(context, &pod, &why).await?;
+            }
+        }
+        Ok(Next::Done)
+    }
+}
+
+impl Scheduler {
+    /// The best node of those that would do, or why none does.
+    fn choose(&mut self, context: &Context, pod: &Object) -> Result<String, String> {
+        let wants = Wants::read(&pod.value());
+        let index = context.pods.look();
+        let asks = index.get(pod.key()).map(|pod| pod.asks).unwrap_or_default();
+        let near = wants.neighbours(&index, pod.namespace(), &self.nodes);
+        let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
+        let mut best: Option<(i128, &str)> = None;
+        let mut found = 0;
+        let count = self.nodes.len();
+        let start = if count == 0 { 0 } else { self.last % count };
+        let in_turn = self
+            .nodes
+            .values()
+            .skip(start)
+            .chain(self.nodes.values().take(start));
+        for (passed, node) in in_turn.enumerate() {
+            let used = index.used_on(&node.name);
+            match wants.check(node, used, asks, &near) {
+                Ok(score) => {
+                    found += 1;
+                    if best.is_none_or(|(top, _)| score > top) {
+                        best = Some((score, &node.name));
+                    }
+                    if found >= ENOUGH {
+                        self.last = start + passed + 1;
+                        break;
+                    }
+                }
+                Err(reason) => *reasons.entry(reason).or_insert(0) += 1,
+            }
+        }
+        if let Some((_, node)) = best {
+            return Ok(node.to_owned());
+        }
+        Err(explain(count, &reasons))
+    }
+}
+
+fn explain(count: usize, reasons: &BTreeMap<String, usize>) -> String {
+    if count == 0 {
+        return "no nodes available to schedule pods".to_owned();
+    }
+    let mut each: Vec<String> = reasons
+        .iter()
+        .map(|(reason, times)| format!("{times} {reason}"))
+        .collect();
+    each.sort();
+    format!(
+        "0/{count} nodes are available: {}. no new claims to deallocate, preemption: 0/{count} nodes are available: {count} Preemption is not helpful for scheduling.",
+        each.join(", ")
+    )
+}
+
+async fn bind(context: &Context, pod: &Object, node: &str) -> Result<(), Status> {
+    let kind = context.kind("", "pods")?;
+    let options = Options::controller(NAME);
+    let now = write::now();
+    let edit = |value: &mut Value| {
+        json_patch::merge(value, &json!({"spec": {"nodeName": node}}));
+        let scheduled = json!({
+            "type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": now,
+        });
+        json_patch::merge(value, &json!({"status": {"conditions": [scheduled]}}));
+    };
+    let (namespace, name) = (pod.namespace(), pod.name());
+    context
+        .server
+        .modify(&kind, namespace, name, Part::Other, &options, &edit)
+        .await?;
+    let event = Event {
+        warning: false,
+        reason: "Scheduled",
+        message: format!("Successfully assigned {namespace}/{name} to {node}"),
+        source: NAME,
+    };
+    // A flood of pods is not worth a flood of events.
+    let crowded = context.pods.look().all().count() > 2000;
+    if !crowded {
+        event.tell(context, &kind, pod).await;
+    }
+    Ok(())
+}
+
+async fn refuse(context: &Context, pod: &Object, why: &str) -> Result<(), Status> {
+    let kind = context.kind("", "pods")?;
+    let value = pod.value();
+    let said = value
+        .pointer("/status/conditions/0/message")
+        .and_then(Value::as_str);
+    if said == Some(why) {
+        return Ok(());
+    }
+    let options = Options::controller(NAME);
+    let now = write::now();
+    let edit = |value: &mut Value| {
+        let condition = json!({
+            "type": "PodScheduled", "status": "False", "lastProbeTime": null, "lastTransitionTime": now,
+            "reason": "Unschedulable", "message": why,
+        });
+        json_patch::merge(value, &json!({"status": {"conditions": [condition]}}));
+    };
+    let (namespace, name) = (pod.namespace(), pod.name());
+    context
+        .server
+        .modify(&kind, namespace, name, Part::Status, &options, &edit)
+        .await?;
+    let event = Event {
+        warning: true,
+        reason: "FailedScheduling",
+        message: why.to_owned(),
+        source: NAME,
+    };
+    event.tell(context, &kind, pod).await;
+    Ok(())
+}

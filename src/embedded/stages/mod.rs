@@ -1,0 +1,4 @@
+//! What is simulated: nodes that are ready and pods that run, without a machine or a container behind them.
+
+pub(super) mod node;
+pub(super) mod pod;
