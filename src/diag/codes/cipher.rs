@@ -3,6 +3,82 @@
 use super::codes;
 
 codes! {
+    BROKEN_DOCUMENT = "E0901" Invalid "a file to encrypt or decrypt cannot be read in its format"
+"The text is not valid in the format that the file name or `--input-type` says. The message names the line. The formats are
+yaml, json, dotenv, ini and binary; a file that is none of them is encrypted as binary. A file that was cut off must be
+restored from version control."
+    NOT_ENCRYPTED = "E0902" Missing "a file is not encrypted"
+"The file holds no sops metadata (a `sops` section, or keys that begin with `sops_` in dotenv files), so there is nothing to
+decrypt. Encrypt it first with `ksail cipher encrypt --in-place FILE`, or name the right format with `--input-type`."
+    ALREADY_ENCRYPTED = "E0903" Conflict "a file is encrypted already"
+"The file holds sops metadata. Encrypting it again would hide the keys that open it. Use `ksail cipher edit` or `set` to change
+it, `rotate` for a new data key, `updatekeys` for other recipients. A plain file whose own top-level key is called `sops`
+cannot be encrypted: the name is reserved."
+    BROKEN_METADATA = "E0904" Invalid "the metadata of an encrypted file cannot be read"
+"The `sops` section lacks a field or has one of the wrong type; the message names it. It was edited by hand or cut off by a
+merge. Restore the section from version control: without it, nothing can be decrypted."
+    BROKEN_VALUE = "E0905" Invalid "an encrypted value cannot be opened"
+"Each value is sealed together with its path. It opens only with the file's own data key, at its own place and unchanged. The
+message names the path. A value that was moved, renamed, cut off or typed in by hand does not open. Restore the file, or
+change values with `ksail cipher edit` or `set`."
+    MAC_MISMATCH = "E0906" Invalid "the integrity code does not fit the content"
+"The code is made over all values in their order. It differs, so a value was added, removed, moved or changed without the key:
+by hand, by a merge, or by an attacker. Compare the file with version control. `--ignore-mac` decrypts in spite of it; saving
+the file afterwards makes a new code."
+    MAC_MISSING = "E0907" Invalid "an encrypted file has no integrity code"
+"The `mac` field of the metadata is empty, so nothing proves that values were not added, removed or exchanged. Restore the
+file, or decrypt with `--ignore-mac` if you trust its content."
+    UNSUPPORTED_SHAPE = "E0908" Unsupported "a document has a shape that sops files cannot hold"
+"The top level must be a mapping with text keys, dotenv files hold plain texts only, INI files hold sections of plain values.
+Numbers must fit 64 bits. Wrap a list in a mapping, quote keys that look like numbers, or encrypt the file with
+`--input-type binary`."
+    TOO_LARGE = "E0909" Denied "a document is nested too deeply or grows too large"
+"Documents may be nested 256 levels deep, and their aliases may not grow them without bound. Such a file is broken or hostile;
+reading on would only fill the memory."
+    BROKEN_RULES = "E0910" Invalid "the rules file cannot be read"
+"`.sops.yaml` must be a YAML mapping with `creation_rules`, `destination_rules` and `stores`. The message names the field. An
+expression in `path_regex` must be a regular expression; in YAML, write it in single quotes so that backslashes stay."
+    NO_RULE = "E0911" Missing "no creation rule fits the file"
+"The rules are tried in order, each `path_regex` against the path relative to the rules file; none matches. Add a rule, or a
+last one without `path_regex` that fits everything, or name recipients with flags such as `--age`."
+    BROKEN_TREE_PATH = "E0912" Invalid "a path into a document cannot be read"
+"A path is written in brackets: `[\"database\"][\"users\"][0]`. Keys stand in double or single quotes, positions in lists are
+numbers from zero. Quote the whole path for the shell with single quotes."
+    NO_SUCH_VALUE = "E0913" Missing "a path leads nowhere in the document"
+"The document has no such key, or the list is shorter. `ksail cipher inspect FILE` lists the paths without any key."
+    NO_RECIPIENTS = "E0914" Missing "nobody would be able to read the file"
+"To encrypt, at least one recipient is needed: from a creation rule in `.sops.yaml`, from a flag such as `--age` or `--pgp`, or
+from the environment (`SOPS_AGE_RECIPIENTS`, `SOPS_PGP_FP`, `SOPS_KMS_ARN`, …). `ksail cipher keygen` makes an age key."
+    CONFLICTING_SELECTORS = "E0915" Conflict "more than one selector says what is encrypted"
+"Only one of `encrypted_suffix`, `unencrypted_suffix`, `encrypted_regex`, `unencrypted_regex`, `encrypted_comment_regex` and
+`unencrypted_comment_regex` may be set for a file, because together they would have no clear meaning."
+    BROKEN_SELECTOR = "E0916" Invalid "a selector is not a regular expression"
+"The expression in a rule or in the metadata of a file cannot be compiled. Look-around and back references are not supported,
+as in sops. The message shows the place."
+    UNREADABLE_FILE = "E0917" Missing "a file cannot be read"
+"The file to work on is not there, is a folder, or may not be read by you."
+    UNWRITABLE_FILE = "E0918" Denied "a file cannot be written"
+"The new content is written beside the file and then put in its place, so the folder must be writable and the disk must have
+room. The old file is left as it was."
+    NO_RANDOM = "E0919" Unavailable "the system gives no random bytes"
+"Nonces and data keys must be random. The operating system refused to give any, so nothing was encrypted."
+    NO_EDITOR = "E0920" Missing "no editor is there"
+"`ksail cipher edit` opens `--editor`, else what SOPS_EDITOR, VISUAL or EDITOR say, else vim, nano or vi. None was found. Set
+EDITOR, or change single values with `ksail cipher set`."
+    NOT_MODIFIED = "E0921" Conflict "the edited file was not changed"
+"The text was saved as it was, so the encrypted file is left untouched, with its date and ciphertext."
+    EDIT_FAILED = "E0922" Invalid "the edited text was not accepted"
+"The editor failed, or the text it left cannot be read in the file's format. The encrypted file is left as it was. Correct the
+text in the editor that opens again, or start over."
+    PLAINTEXT_FOUND = "E0923" Denied "files that must be encrypted are plain"
+"`ksail cipher encrypt --check` found files that a creation rule covers and that are not encrypted. Encrypt them with `ksail
+cipher encrypt --in-place FILE…` before they are committed. If one was committed already, its secrets are known: change them."
+    CHILD_FAILED = "E0924" Unavailable "the command that was given the secrets could not be run"
+"`exec-env` and `exec-file` start a command with decrypted values. The command was not found or may not be executed. Its own
+exit code is passed on if it runs."
+    BROKEN_PRIVATE_KEY = "E0925" Invalid "a text is not an age private key"
+"An age private key begins with `AGE-SECRET-KEY-1` and is 74 characters long. Make one with `ksail cipher keygen`, or copy the
+whole line from the key file."
     BROKEN_RECIPIENT = "E0950" Invalid "a recipient cannot be read"
 "A recipient is whose key locks the file: an age public key (`age1…`), an SSH public key, an OpenPGP fingerprint, the ARN of an
 AWS KMS key, the resource name of a Google Cloud key, the address of an Azure Key Vault or transit key. The message names the
