@@ -57,12 +57,19 @@ impl Sealed {
 
     /// Opens every value with the data key.
     pub fn open(self, key: &[u8; 32], mac: Mac) -> Result<Opened> {
-        let Self { mut branches, metadata } = self;
+        let Self {
+            mut branches,
+            metadata,
+        } = self;
         let sealer = Sealer::new(key);
         let scope = metadata.selectors.scope()?;
         let mut kept = Kept::default();
         let computed = walk::decrypt(&mut branches, &scope, &sealer, &mut kept)?;
-        let opened = Opened { branches, metadata, kept };
+        let opened = Opened {
+            branches,
+            metadata,
+            kept,
+        };
         if mac == Mac::Check {
             opened.check(&sealer, &computed)?;
         }
@@ -73,12 +80,18 @@ impl Sealed {
 impl Opened {
     /// Takes a plain tree that was never encrypted.
     pub fn plain(branches: Branches, metadata: Metadata) -> Self {
-        Self { branches, metadata, kept: Kept::default() }
+        Self {
+            branches,
+            metadata,
+            kept: Kept::default(),
+        }
     }
 
     fn check(&self, sealer: &Sealer, computed: &str) -> Result<()> {
         if self.metadata.mac.is_empty() {
-            return Err(Error::new(&MAC_MISSING, "the file has no integrity code").field("sops.mac").help("restore the file, or decrypt with --ignore-mac if you trust its content"));
+            return Err(Error::new(&MAC_MISSING, "the file has no integrity code")
+                .field("sops.mac")
+                .help("restore the file, or decrypt with --ignore-mac if you trust its content"));
         }
         let mismatch = |what: &str| {
             Error::new(&MAC_MISMATCH, what.to_owned())
@@ -87,10 +100,15 @@ impl Opened {
         };
         let (stored, _) = sealer
             .open(&self.metadata.mac, &self.metadata.last_modified)
-            .map_err(|cause| mismatch("the integrity code cannot be opened: it or `lastmodified` was changed").because(cause))?;
+            .map_err(|cause| {
+                mismatch("the integrity code cannot be opened: it or `lastmodified` was changed")
+                    .because(cause)
+            })?;
         match stored {
             Value::Text(stored) if walk::same_code(&stored, computed) => Ok(()),
-            _ => Err(mismatch("the integrity code does not fit: values were added, removed, moved or changed without the key")),
+            _ => Err(mismatch(
+                "the integrity code does not fit: values were added, removed, moved or changed without the key",
+            )),
         }
     }
 
@@ -113,7 +131,10 @@ impl Opened {
         metadata.mac = sealer.seal(&Value::text(code), now, &nonce)?;
         VERSION.clone_into(&mut metadata.version);
         if metadata.groups.iter().all(Vec::is_empty) {
-            return Err(Error::new(&BROKEN_METADATA, "there is no key that could open the file"));
+            return Err(Error::new(
+                &BROKEN_METADATA,
+                "there is no key that could open the file",
+            ));
         }
         Ok(Sealed { branches, metadata })
     }

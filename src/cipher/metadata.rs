@@ -14,7 +14,9 @@ pub const KEY: &str = "sops";
 pub const VERSION: &str = "3.13.3";
 
 /// The lists of stanzas that a key group may have, in the order in which sops reads them.
-pub const KINDS: [&str; 7] = ["kms", "gcp_kms", "hckms", "azure_kv", "hc_vault", "pgp", "age"];
+pub const KINDS: [&str; 7] = [
+    "kms", "gcp_kms", "hckms", "azure_kv", "hc_vault", "pgp", "age",
+];
 
 /// The data key, locked for one recipient.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,8 +42,18 @@ impl Stanza {
             "kms" => self.text("arn").to_owned(),
             "gcp_kms" => self.text("resource_id").to_owned(),
             "hckms" => self.text("key_id").to_owned(),
-            "azure_kv" => format!("{}/keys/{}/{}", self.text("vault_url"), self.text("name"), self.text("version")),
-            "hc_vault" => format!("{}/v1/{}/keys/{}", self.text("vault_address"), self.text("engine_path"), self.text("key_name")),
+            "azure_kv" => format!(
+                "{}/keys/{}/{}",
+                self.text("vault_url"),
+                self.text("name"),
+                self.text("version")
+            ),
+            "hc_vault" => format!(
+                "{}/v1/{}/keys/{}",
+                self.text("vault_address"),
+                self.text("engine_path"),
+                self.text("key_name")
+            ),
             "pgp" => self.text("fp").to_owned(),
             _ => self.text("recipient").to_owned(),
         }
@@ -106,7 +118,9 @@ impl Metadata {
                 "encrypted_suffix" => selectors.encrypted_suffix = text(key, value)?,
                 "unencrypted_regex" => selectors.unencrypted_regex = text(key, value)?,
                 "encrypted_regex" => selectors.encrypted_regex = text(key, value)?,
-                "unencrypted_comment_regex" => selectors.unencrypted_comment_regex = text(key, value)?,
+                "unencrypted_comment_regex" => {
+                    selectors.unencrypted_comment_regex = text(key, value)?
+                }
                 "encrypted_comment_regex" => selectors.encrypted_comment_regex = text(key, value)?,
                 "key_groups" => groups = key_groups(value)?,
                 _ => metadata.unknown.push(key, value.clone()),
@@ -117,9 +131,14 @@ impl Metadata {
             .flat_map(|kind| single.iter().filter(move |(name, _)| name == kind))
             .flat_map(|(_, group)| group.iter().cloned())
             .collect();
-        metadata.groups = if ordered.is_empty() { groups } else { vec![ordered] };
+        metadata.groups = if ordered.is_empty() {
+            groups
+        } else {
+            vec![ordered]
+        };
         if metadata.groups.is_empty() {
-            return Err(wrong("there is no key in it").help("no one can open this file; restore the section from version control"));
+            return Err(wrong("there is no key in it")
+                .help("no one can open this file; restore the section from version control"));
         }
         if metadata.last_modified.is_empty() {
             return Err(wrong("`lastmodified` is missing").field("sops.lastmodified"));
@@ -151,7 +170,10 @@ impl Metadata {
             branch.push("key_groups", Value::List(groups.collect()));
         }
         if self.threshold > 0 {
-            branch.push("shamir_threshold", Value::Int(i64::try_from(self.threshold).unwrap_or(i64::MAX)));
+            branch.push(
+                "shamir_threshold",
+                Value::Int(i64::try_from(self.threshold).unwrap_or(i64::MAX)),
+            );
         }
         branch.push("lastmodified", Value::text(&self.last_modified));
         branch.push("mac", Value::text(&self.mac));
@@ -192,10 +214,17 @@ fn sorted(mut branch: Branch) -> Branch {
 }
 
 fn key_groups(value: &Value) -> Result<Vec<Group>> {
-    let list = value.as_list().ok_or_else(|| mistyped("key_groups", value, "a list"))?;
+    let list = value
+        .as_list()
+        .ok_or_else(|| mistyped("key_groups", value, "a list"))?;
     let mut groups = Vec::new();
-    for item in list.iter().filter(|item| !matches!(item, Value::Comment(_))) {
-        let branch = item.as_map().ok_or_else(|| mistyped("key_groups", item, "a mapping"))?;
+    for item in list
+        .iter()
+        .filter(|item| !matches!(item, Value::Comment(_)))
+    {
+        let branch = item
+            .as_map()
+            .ok_or_else(|| mistyped("key_groups", item, "a mapping"))?;
         let mut group = Group::new();
         for kind in KINDS {
             if let Some(value) = branch.get(kind) {
@@ -218,12 +247,17 @@ fn stanzas(kind: &'static str, value: &Value, path: &str) -> Result<Group> {
     list.iter()
         .filter(|item| !matches!(item, Value::Comment(_)))
         .map(|item| {
-            let branch = item.as_map().ok_or_else(|| mistyped(path, item, "a mapping"))?;
+            let branch = item
+                .as_map()
+                .ok_or_else(|| mistyped(path, item, "a mapping"))?;
             let fields = branch
                 .pairs()
                 .map(|(key, value)| Entry::Pair(key.to_owned(), value.clone()))
                 .collect();
-            let stanza = Stanza { kind, fields: Branch(fields) };
+            let stanza = Stanza {
+                kind,
+                fields: Branch(fields),
+            };
             if stanza.text("enc").is_empty() {
                 return Err(wrong("a key has no `enc`").field(format!("sops.{path}")));
             }
@@ -233,7 +267,10 @@ fn stanzas(kind: &'static str, value: &Value, path: &str) -> Result<Group> {
 }
 
 fn wrong(what: &str) -> Error {
-    Error::new(&BROKEN_METADATA, format!("the sops section cannot be used: {what}"))
+    Error::new(
+        &BROKEN_METADATA,
+        format!("the sops section cannot be used: {what}"),
+    )
 }
 
 fn mistyped(key: &str, value: &Value, want: &str) -> Error {
@@ -275,7 +312,12 @@ fn truth(key: &str, value: &Value) -> Result<bool> {
 
 /// Checks a moment and writes it without fractions, as the integrity code is bound to it.
 fn moment(text: &str) -> Result<String> {
-    let error = || wrong(&format!("`lastmodified` is `{text}`, which is not a time in RFC 3339 form")).field("sops.lastmodified");
+    let error = || {
+        wrong(&format!(
+            "`lastmodified` is `{text}`, which is not a time in RFC 3339 form"
+        ))
+        .field("sops.lastmodified")
+    };
     if !text.contains(['T', 't']) || text.parse::<jiff::Timestamp>().is_err() {
         return Err(error());
     }
@@ -313,8 +355,22 @@ mod tests {
     #[test]
     fn keeps_unknown_fields_and_sorts() {
         let metadata = Metadata::read(&section()).unwrap();
-        let names: Vec<String> = metadata.write().pairs().map(|(key, _)| key.to_owned()).collect();
-        assert_eq!(names, ["age", "lastmodified", "mac", "unencrypted_suffix", "version", "zukunft"]);
+        let names: Vec<String> = metadata
+            .write()
+            .pairs()
+            .map(|(key, _)| key.to_owned())
+            .collect();
+        assert_eq!(
+            names,
+            [
+                "age",
+                "lastmodified",
+                "mac",
+                "unencrypted_suffix",
+                "version",
+                "zukunft"
+            ]
+        );
     }
 
     #[test]
@@ -327,9 +383,18 @@ mod tests {
 
     #[test]
     fn settles_moments() {
-        assert_eq!(moment("2024-01-02T03:04:05.678Z").unwrap(), "2024-01-02T03:04:05Z");
-        assert_eq!(moment("2024-01-02T03:04:05+00:00").unwrap(), "2024-01-02T03:04:05Z");
-        assert_eq!(moment("2024-01-02T03:04:05+02:00").unwrap(), "2024-01-02T03:04:05+02:00");
+        assert_eq!(
+            moment("2024-01-02T03:04:05.678Z").unwrap(),
+            "2024-01-02T03:04:05Z"
+        );
+        assert_eq!(
+            moment("2024-01-02T03:04:05+00:00").unwrap(),
+            "2024-01-02T03:04:05Z"
+        );
+        assert_eq!(
+            moment("2024-01-02T03:04:05+02:00").unwrap(),
+            "2024-01-02T03:04:05+02:00"
+        );
         assert!(moment("yesterday").is_err());
     }
 }

@@ -4,8 +4,8 @@
 
 use regex::Regex;
 
-use crate::diag::codes::cipher::CONFLICTING_SELECTORS;
 use crate::diag::codes::cipher::BROKEN_SELECTOR;
+use crate::diag::codes::cipher::CONFLICTING_SELECTORS;
 use crate::error::{Error, Result};
 
 /// The suffix that leaves a value plain when nothing else is asked for.
@@ -72,8 +72,11 @@ impl Selectors {
                 return Ok(None);
             }
             Regex::new(text).map(Some).map_err(|cause| {
-                Error::new(&BROKEN_SELECTOR, format!("{name} is not a regular expression"))
-                    .because(cause)
+                Error::new(
+                    &BROKEN_SELECTOR,
+                    format!("{name} is not a regular expression"),
+                )
+                .because(cause)
             })
         };
         let suffix = |text: &str| (!text.is_empty()).then(|| text.to_owned());
@@ -82,7 +85,10 @@ impl Selectors {
             encrypted_suffix: suffix(&self.encrypted_suffix),
             unencrypted_regex: regex("unencrypted_regex", &self.unencrypted_regex)?,
             encrypted_regex: regex("encrypted_regex", &self.encrypted_regex)?,
-            unencrypted_comment: regex("unencrypted_comment_regex", &self.unencrypted_comment_regex)?,
+            unencrypted_comment: regex(
+                "unencrypted_comment_regex",
+                &self.unencrypted_comment_regex,
+            )?,
             encrypted_comment: regex("encrypted_comment_regex", &self.encrypted_comment_regex)?,
             mac_only_encrypted: self.mac_only_encrypted,
         })
@@ -123,15 +129,25 @@ impl Scope {
         if let Some(regex) = &self.encrypted_comment {
             let all = comments.iter().flatten().count();
             // The comment that asks for encryption stays readable itself: the last one is the comment at hand.
-            let counted = if is_comment { all.saturating_sub(1) } else { all };
-            encrypted = comments.iter().flatten().take(counted).any(|text| regex.is_match(text));
+            let counted = if is_comment {
+                all.saturating_sub(1)
+            } else {
+                all
+            };
+            encrypted = comments
+                .iter()
+                .flatten()
+                .take(counted)
+                .any(|text| regex.is_match(text));
         }
         encrypted
     }
 
     /// Whether a comment text would leave what follows plain.
     pub fn spares(&self, comment: &str) -> bool {
-        self.unencrypted_comment.as_ref().is_some_and(|regex| regex.is_match(comment))
+        self.unencrypted_comment
+            .as_ref()
+            .is_some_and(|regex| regex.is_match(comment))
     }
 }
 
@@ -145,7 +161,12 @@ mod tests {
             .iter()
             .map(|level| level.iter().map(ToString::to_string).collect())
             .collect();
-        selectors.settle().unwrap().scope().unwrap().covers(&path, &comments, comment)
+        selectors
+            .settle()
+            .unwrap()
+            .scope()
+            .unwrap()
+            .covers(&path, &comments, comment)
     }
 
     #[test]
@@ -153,14 +174,20 @@ mod tests {
         let none = Selectors::default();
         assert!(covers(none.clone(), &["a", "b"], &[], false));
         assert!(!covers(none, &["a_unencrypted", "b"], &[], false));
-        let regex = Selectors { encrypted_regex: "^(data|stringData)$".into(), ..Selectors::default() };
+        let regex = Selectors {
+            encrypted_regex: "^(data|stringData)$".into(),
+            ..Selectors::default()
+        };
         assert!(covers(regex.clone(), &["data", "x"], &[], false));
         assert!(!covers(regex, &["metadata", "x"], &[], false));
     }
 
     #[test]
     fn a_comment_that_asks_for_encryption_stays_plain() {
-        let asks = Selectors { encrypted_comment_regex: "ENCRYPT".into(), ..Selectors::default() };
+        let asks = Selectors {
+            encrypted_comment_regex: "ENCRYPT".into(),
+            ..Selectors::default()
+        };
         assert!(covers(asks.clone(), &["a"], &[&[" ENCRYPT"]], false));
         assert!(!covers(asks.clone(), &[], &[&[" ENCRYPT"]], true));
         assert!(covers(asks, &[], &[&[" ENCRYPT", " next"]], true));
@@ -168,7 +195,11 @@ mod tests {
 
     #[test]
     fn refuses_two_selectors() {
-        let two = Selectors { encrypted_regex: "a".into(), encrypted_suffix: "b".into(), ..Selectors::default() };
+        let two = Selectors {
+            encrypted_regex: "a".into(),
+            encrypted_suffix: "b".into(),
+            ..Selectors::default()
+        };
         assert!(two.settle().is_err());
     }
 }

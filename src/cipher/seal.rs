@@ -41,7 +41,10 @@ impl Sealer {
             return Ok(String::new());
         }
         let kind = type_word(value).ok_or_else(|| {
-            Error::new(&UNSUPPORTED_SHAPE, format!("cannot encrypt {}", value.kind()))
+            Error::new(
+                &UNSUPPORTED_SHAPE,
+                format!("cannot encrypt {}", value.kind()),
+            )
         })?;
         let mut data = Zeroizing::new(hashed_bytes(value));
         let tag = self
@@ -71,14 +74,30 @@ impl Sealer {
         let aad = path.as_bytes();
         let opened = match parts.nonce.len() {
             32 => {
-                let nonce: &[u8; 32] = parts.nonce.as_slice().try_into().map_err(|_| broken("its iv is cut off"))?;
-                self.wide
-                    .decrypt_inout_detached(nonce.into(), aad, data.as_mut_slice().into(), tag.into())
+                let nonce: &[u8; 32] = parts
+                    .nonce
+                    .as_slice()
+                    .try_into()
+                    .map_err(|_| broken("its iv is cut off"))?;
+                self.wide.decrypt_inout_detached(
+                    nonce.into(),
+                    aad,
+                    data.as_mut_slice().into(),
+                    tag.into(),
+                )
             }
             12 => {
-                let nonce: &[u8; 12] = parts.nonce.as_slice().try_into().map_err(|_| broken("its iv is cut off"))?;
-                self.narrow
-                    .decrypt_inout_detached(nonce.into(), aad, data.as_mut_slice().into(), tag.into())
+                let nonce: &[u8; 12] = parts
+                    .nonce
+                    .as_slice()
+                    .try_into()
+                    .map_err(|_| broken("its iv is cut off"))?;
+                self.narrow.decrypt_inout_detached(
+                    nonce.into(),
+                    aad,
+                    data.as_mut_slice().into(),
+                    tag.into(),
+                )
             }
             other => return Err(broken(&format!("its iv has {other} bytes instead of 32"))),
         };
@@ -126,8 +145,11 @@ pub fn is_sealed(text: &str) -> bool {
 }
 
 fn broken(what: &str) -> Error {
-    Error::new(&BROKEN_VALUE, format!("the encrypted value cannot be read: {what}"))
-        .help("the file was cut off or edited by hand; restore it from version control")
+    Error::new(
+        &BROKEN_VALUE,
+        format!("the encrypted value cannot be read: {what}"),
+    )
+    .help("the file was cut off or edited by hand; restore it from version control")
 }
 
 fn is_empty(value: &Value) -> bool {
@@ -155,7 +177,11 @@ fn typed(bytes: Vec<u8>, kind: &str) -> Result<Value> {
         return Ok(Value::from_bytes(bytes));
     }
     let text = String::from_utf8(bytes).map_err(|_| broken("its content is not UTF-8"))?;
-    let unlike = || broken(&format!("its content is not of the type {kind} that it names"));
+    let unlike = || {
+        broken(&format!(
+            "its content is not of the type {kind} that it names"
+        ))
+    };
     Ok(match kind {
         "int" => Value::Int(text.parse().map_err(|_| unlike())?),
         "float" => Value::Float(text.parse().map_err(|_| unlike())?),
@@ -165,7 +191,10 @@ fn typed(bytes: Vec<u8>, kind: &str) -> Result<Value> {
             _ => return Err(unlike()),
         }),
         "time" => Value::Time(text),
-        "comment" => Value::Comment(Comment { text, inline: false }),
+        "comment" => Value::Comment(Comment {
+            text,
+            inline: false,
+        }),
         other => return Err(broken(&format!("its type `{other}` is unknown"))),
     })
 }
@@ -204,7 +233,10 @@ mod tests {
             let (opened, nonce) = sealer.open(&text, "a:b:").unwrap();
             assert_eq!((opened, nonce.len()), (value, 32));
             assert!(sealer.open(&text, "a:c:").is_err(), "another path");
-            assert!(Sealer::new(&[8; 32]).open(&text, "a:b:").is_err(), "another key");
+            assert!(
+                Sealer::new(&[8; 32]).open(&text, "a:b:").is_err(),
+                "another key"
+            );
         }
     }
 

@@ -80,13 +80,17 @@ pub fn encrypt(
                 nonce
             }
         };
-        let text = sealer.seal(value, &path, &nonce).map_err(|error| at.blame(error))?;
+        let text = sealer
+            .seal(value, &path, &nonce)
+            .map_err(|error| at.blame(error))?;
         if comment && scope.spares(&text) {
-            return Err(at.blame(Error::new(
-                &UNSUPPORTED_SHAPE,
-                "an encrypted comment would match unencrypted_comment_regex",
-            )
-            .help("narrow the expression so that it cannot match `ENC[…]`")));
+            return Err(at.blame(
+                Error::new(
+                    &UNSUPPORTED_SHAPE,
+                    "an encrypted comment would match unencrypted_comment_regex",
+                )
+                .help("narrow the expression so that it cannot match `ENC[…]`"),
+            ));
         }
         let inline = matches!(value, Value::Comment(Comment { inline: true, .. }));
         value.wipe();
@@ -101,7 +105,12 @@ pub fn encrypt(
 }
 
 /// Decrypts in place, remembers the nonces, and gives the integrity code in upper-case hex.
-pub fn decrypt(branches: &mut [Branch], scope: &Scope, sealer: &Sealer, kept: &mut Kept) -> Result<String> {
+pub fn decrypt(
+    branches: &mut [Branch],
+    scope: &Scope,
+    sealer: &Sealer,
+    kept: &mut Kept,
+) -> Result<String> {
     let mut leaf = |value: &mut Value, at: &At<'_>, mac: &mut Sha512| {
         let comment = matches!(value, Value::Comment(_));
         let sealed = scope.covers(at.path, at.comments, comment);
@@ -115,13 +124,17 @@ pub fn decrypt(branches: &mut [Branch], scope: &Scope, sealer: &Sealer, kept: &m
                             Value::Comment(Comment { text, .. }) | Value::Text(text) => text,
                             _ => std::mem::take(text),
                         };
-                        let opened = Value::Comment(Comment { text, inline: *inline });
+                        let opened = Value::Comment(Comment {
+                            text,
+                            inline: *inline,
+                        });
                         kept.keep(&opened, &path, &nonce);
                         *value = opened;
                     }
                 }
                 Value::Text(text) => {
-                    let (opened, nonce) = sealer.open(text, &path).map_err(|error| at.blame(error))?;
+                    let (opened, nonce) =
+                        sealer.open(text, &path).map_err(|error| at.blame(error))?;
                     kept.keep(&opened, &path, &nonce);
                     *value = opened;
                 }
@@ -161,7 +174,11 @@ impl At<'_> {
     }
 
     fn blame(&self, error: Error) -> Error {
-        if self.path.is_empty() { error } else { error.field(self.path.join(".")) }
+        if self.path.is_empty() {
+            error
+        } else {
+            error.field(self.path.join("."))
+        }
     }
 }
 
@@ -172,7 +189,12 @@ fn run(branches: &mut [Branch], scope: &Scope, leaf: &mut Leaf<'_>) -> Result<St
     if scope.mac_only_encrypted {
         mac.update(ONLY_ENCRYPTED);
     }
-    let mut walk = Walk { path: Vec::new(), comments: Vec::new(), leaf, mac: &mut mac };
+    let mut walk = Walk {
+        path: Vec::new(),
+        comments: Vec::new(),
+        leaf,
+        mac: &mut mac,
+    };
     for branch in branches {
         walk.branch(branch)?;
     }
@@ -194,7 +216,10 @@ struct Walk<'a, 'b> {
 
 impl Walk<'_, '_> {
     fn visit(&mut self, value: &mut Value) -> Result<()> {
-        let at = At { path: &self.path, comments: &self.comments };
+        let at = At {
+            path: &self.path,
+            comments: &self.comments,
+        };
         (self.leaf)(value, &at, self.mac)
     }
 

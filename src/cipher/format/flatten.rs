@@ -26,7 +26,9 @@ fn descend(key: String, value: &Value, flat: &mut Vec<(String, Value)>) {
             }
         }
         Value::List(list) => {
-            let items = list.iter().filter(|item| !matches!(item, Value::Comment(_)));
+            let items = list
+                .iter()
+                .filter(|item| !matches!(item, Value::Comment(_)));
             for (index, value) in items.enumerate() {
                 descend(format!("{key}{LIST}{index}"), value, flat);
             }
@@ -68,12 +70,18 @@ struct KeyPath(String);
 
 impl KeyPath {
     fn below(&self, step: &str) -> Self {
-        if self.0.is_empty() { Self(step.to_owned()) } else { Self(format!("{}.{step}", self.0)) }
+        if self.0.is_empty() {
+            Self(step.to_owned())
+        } else {
+            Self(format!("{}.{step}", self.0))
+        }
     }
 }
 
 fn settle(node: Node, path: KeyPath) -> Result<Value> {
-    let kinds = usize::from(node.value.is_some()) + usize::from(!node.keys.is_empty()) + usize::from(!node.places.is_empty());
+    let kinds = usize::from(node.value.is_some())
+        + usize::from(!node.keys.is_empty())
+        + usize::from(!node.places.is_empty());
     if kinds > 1 {
         return Err(clash(&path.0, "is both a value and a collection"));
     }
@@ -108,21 +116,31 @@ fn tokens(key: &str) -> Option<Vec<Token>> {
     let mut rest = key;
     let mut list = false;
     loop {
-        let next = [rest.find(MAP).map(|at| (at, MAP)), rest.find(LIST).map(|at| (at, LIST))];
+        let next = [
+            rest.find(MAP).map(|at| (at, MAP)),
+            rest.find(LIST).map(|at| (at, LIST)),
+        ];
         let next = next.into_iter().flatten().min();
         let word = next.map_or(rest, |(at, _)| &rest[..at]);
-        tokens.push(if list { Token::Place(word.parse().unwrap_or(0)) } else { Token::Key(word.to_owned()) });
+        tokens.push(if list {
+            Token::Place(word.parse().unwrap_or(0))
+        } else {
+            Token::Key(word.to_owned())
+        });
         if tokens.len() > 32 {
             return None;
         }
-        let Some((at, mark)) = next else { return Some(tokens) };
+        let Some((at, mark)) = next else {
+            return Some(tokens);
+        };
         list = mark == LIST;
         rest = &rest[at + mark.len()..];
     }
 }
 
 fn clash(key: &str, what: &str) -> Error {
-    Error::new(&BROKEN_METADATA, format!("the metadata key `{key}` {what}")).field(format!("sops.{key}"))
+    Error::new(&BROKEN_METADATA, format!("the metadata key `{key}` {what}"))
+        .field(format!("sops.{key}"))
 }
 
 #[cfg(test)]
@@ -145,7 +163,10 @@ mod tests {
     #[test]
     fn refuses_clashes_and_gaps() {
         for keys in [&["a", "a"][..], &["a", "a__map_b"], &["a__list_1"]] {
-            let flat = keys.iter().map(|key| ((*key).to_owned(), Value::text("x"))).collect();
+            let flat = keys
+                .iter()
+                .map(|key| ((*key).to_owned(), Value::text("x")))
+                .collect();
             assert!(unflatten(flat).is_err(), "{keys:?}");
         }
     }

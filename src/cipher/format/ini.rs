@@ -15,7 +15,11 @@ const DEFAULT: &str = "DEFAULT";
 /// Reads a document.
 pub(super) fn read(text: &str) -> Result<Branches> {
     let text_start = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader = Reader { whole: text, rest: text_start, comment: String::new() };
+    let mut reader = Reader {
+        whole: text,
+        rest: text_start,
+        comment: String::new(),
+    };
     let mut sections: Vec<(String, Branch)> = vec![(DEFAULT.into(), Branch::default())];
     while let Some(raw) = reader.line() {
         let line = raw.trim_start();
@@ -25,7 +29,9 @@ pub(super) fn read(text: &str) -> Result<Branches> {
         if line.starts_with(['#', ';']) {
             reader.comment.push_str(line);
         } else if let Some(inner) = line.strip_prefix('[') {
-            let (name, after) = inner.rsplit_once(']').ok_or_else(|| reader.fail("a section is not closed"))?;
+            let (name, after) = inner
+                .rsplit_once(']')
+                .ok_or_else(|| reader.fail("a section is not closed"))?;
             if name.is_empty() {
                 return Err(reader.fail("a section has no name"));
             }
@@ -53,7 +59,10 @@ pub(super) fn read(text: &str) -> Result<Branches> {
 }
 
 fn put(branch: &mut Branch, key: String, value: String, comment: Option<String>) {
-    let known = branch.0.iter().position(|entry| matches!(entry, Entry::Pair(name, _) if *name == key));
+    let known = branch
+        .0
+        .iter()
+        .position(|entry| matches!(entry, Entry::Pair(name, _) if *name == key));
     if let Some(at) = known {
         // A repeated key takes the place of the first one.
         if let Some(Entry::Pair(_, old)) = branch.0.get_mut(at) {
@@ -86,7 +95,14 @@ impl<'a> Reader<'a> {
 
     fn fail(&self, what: &str) -> Error {
         let offset = (self.whole.len() - self.rest.len()).saturating_sub(1);
-        at_offset(Error::new(&BROKEN_DOCUMENT, format!("the INI text cannot be read: {what}")), self.whole, offset)
+        at_offset(
+            Error::new(
+                &BROKEN_DOCUMENT,
+                format!("the INI text cannot be read: {what}"),
+            ),
+            self.whole,
+            offset,
+        )
     }
 
     fn take_comment(&mut self) -> Option<String> {
@@ -125,7 +141,9 @@ impl<'a> Reader<'a> {
             return Ok((line[..at].trim().to_owned(), &line[at + 1..]));
         }
         let inner = &line[quote.len()..];
-        let (key, after) = inner.split_once(quote).ok_or_else(|| self.fail("a quoted key is not closed"))?;
+        let (key, after) = inner
+            .split_once(quote)
+            .ok_or_else(|| self.fail("a quoted key is not closed"))?;
         let at = after.find(['=', ':']).ok_or_else(no_sign)?;
         Ok((key.trim().to_owned(), &after[at + 1..]))
     }
@@ -155,7 +173,9 @@ impl<'a> Reader<'a> {
             line = line[..at].trim().to_owned();
         }
         for mark in ['\'', '"'] {
-            let inner = line.strip_prefix(mark).and_then(|rest| rest.strip_suffix(mark));
+            let inner = line
+                .strip_prefix(mark)
+                .and_then(|rest| rest.strip_suffix(mark));
             if let Some(inner) = inner.filter(|inner| !inner.contains(mark)) {
                 return Ok(inner.to_owned());
             }
@@ -203,7 +223,10 @@ pub(super) fn write(branch: &Branch) -> Result<String> {
         let Value::Map(section) = value else {
             return Err(Error::new(
                 &UNSUPPORTED_SHAPE,
-                format!("an INI file has sections only, and `{name}` is {}", value.kind()),
+                format!(
+                    "an INI file has sections only, and `{name}` is {}",
+                    value.kind()
+                ),
             ));
         };
         let (own, entries) = match section.0.split_first() {
@@ -234,7 +257,11 @@ fn write_keys(out: &mut String, entries: &[Entry]) -> Result<()> {
                 }
             }
             Entry::Pair(key, value) if value.is_complex() => {
-                return Err(Error::new(&UNSUPPORTED_SHAPE, format!("an INI key cannot hold {}", value.kind())).field(key));
+                return Err(Error::new(
+                    &UNSUPPORTED_SHAPE,
+                    format!("an INI key cannot hold {}", value.kind()),
+                )
+                .field(key));
             }
             Entry::Pair(key, value) => {
                 let name = if key.contains(['"', '=', ':']) {
@@ -248,7 +275,11 @@ fn write_keys(out: &mut String, entries: &[Entry]) -> Result<()> {
             }
         }
     }
-    let width = keys.iter().map(|(name, _, _)| name.len()).max().unwrap_or(0);
+    let width = keys
+        .iter()
+        .map(|(name, _, _)| name.len())
+        .max()
+        .unwrap_or(0);
     for (name, value, comment) in keys {
         comment_lines(out, comment);
         let pad = " ".repeat(width - name.len());

@@ -11,15 +11,24 @@ use super::{DEPTH, at_offset};
 
 /// Reads a document.
 pub(super) fn read(text: &str) -> Result<Branches> {
-    let mut reader = Reader { text, at: 0, depth: 0 };
+    let mut reader = Reader {
+        text,
+        at: 0,
+        depth: 0,
+    };
     reader.space();
     match reader.value()? {
         Value::Map(branch) => Ok(vec![branch]),
         other => Err(Error::new(
             &UNSUPPORTED_SHAPE,
-            format!("the top level of the JSON file is {} and must be an object", other.kind()),
+            format!(
+                "the top level of the JSON file is {} and must be an object",
+                other.kind()
+            ),
         )
-        .help("wrap it in an object such as {\"data\": …}, or encrypt it with --input-type binary")),
+        .help(
+            "wrap it in an object such as {\"data\": …}, or encrypt it with --input-type binary",
+        )),
     }
 }
 
@@ -40,7 +49,11 @@ pub(super) fn write_value(value: &Value, indent: Option<usize>) -> String {
 
 /// Reads one JSON value, as `set` is given.
 pub(super) fn read_value(text: &str) -> Result<Value> {
-    let mut reader = Reader { text, at: 0, depth: 0 };
+    let mut reader = Reader {
+        text,
+        at: 0,
+        depth: 0,
+    };
     reader.space();
     let value = reader.value()?;
     reader.space();
@@ -58,7 +71,14 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn fail(&self, what: &str) -> Error {
-        at_offset(Error::new(&BROKEN_DOCUMENT, format!("the JSON text cannot be read: {what}")), self.text, self.at)
+        at_offset(
+            Error::new(
+                &BROKEN_DOCUMENT,
+                format!("the JSON text cannot be read: {what}"),
+            ),
+            self.text,
+            self.at,
+        )
     }
 
     fn peek(&self) -> Option<u8> {
@@ -78,8 +98,16 @@ impl Reader<'_> {
             Some(b'"') => Ok(Value::Text(self.string()?)),
             Some(b'-' | b'0'..=b'9') => self.number(),
             Some(_) => {
-                for (word, value) in [("true", Value::Bool(true)), ("false", Value::Bool(false)), ("null", Value::Null)] {
-                    if self.text.get(self.at..).is_some_and(|rest| rest.starts_with(word)) {
+                for (word, value) in [
+                    ("true", Value::Bool(true)),
+                    ("false", Value::Bool(false)),
+                    ("null", Value::Null),
+                ] {
+                    if self
+                        .text
+                        .get(self.at..)
+                        .is_some_and(|rest| rest.starts_with(word))
+                    {
                         self.at += word.len();
                         return Ok(value);
                     }
@@ -93,7 +121,10 @@ impl Reader<'_> {
     fn nested(&mut self, read: fn(&mut Self) -> Result<Value>) -> Result<Value> {
         self.depth += 1;
         if self.depth > DEPTH {
-            let error = Error::new(&TOO_LARGE, format!("the document is nested more than {DEPTH} levels deep"));
+            let error = Error::new(
+                &TOO_LARGE,
+                format!("the document is nested more than {DEPTH} levels deep"),
+            );
             return Err(at_offset(error, self.text, self.at));
         }
         self.at += 1;
@@ -159,12 +190,17 @@ impl Reader<'_> {
 
     fn number(&mut self) -> Result<Value> {
         let start = self.at;
-        while matches!(self.peek(), Some(b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9')) {
+        while matches!(
+            self.peek(),
+            Some(b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9')
+        ) {
             self.at += 1;
         }
         let word = &self.text[start..self.at];
         let digits = word.strip_prefix('-').unwrap_or(word);
-        let leading_zero = digits.len() > 1 && digits.starts_with('0') && digits.as_bytes().get(1).is_some_and(u8::is_ascii_digit);
+        let leading_zero = digits.len() > 1
+            && digits.starts_with('0')
+            && digits.as_bytes().get(1).is_some_and(u8::is_ascii_digit);
         if word.ends_with('.') || digits.starts_with('.') || leading_zero || word.starts_with('+') {
             return Err(self.fail("this is not a number"));
         }
@@ -267,7 +303,9 @@ impl Writer {
         self.out.push('{');
         let mut first = true;
         for entry in &branch.0 {
-            let Entry::Pair(key, value) = entry else { continue };
+            let Entry::Pair(key, value) = entry else {
+                continue;
+            };
             if !std::mem::take(&mut first) {
                 self.out.push(',');
             }
@@ -297,7 +335,10 @@ impl Writer {
             Value::List(list) => {
                 self.out.push('[');
                 let mut first = true;
-                for item in list.iter().filter(|item| !matches!(item, Value::Comment(_))) {
+                for item in list
+                    .iter()
+                    .filter(|item| !matches!(item, Value::Comment(_)))
+                {
                     if !std::mem::take(&mut first) {
                         self.out.push(',');
                     }
@@ -349,7 +390,12 @@ mod tests {
     #[test]
     fn refuses_broken_text_with_its_line() {
         let error = read("{\n\"a\": ]\n}").unwrap_err();
-        assert_eq!(error.labels()[0].source.position(error.labels()[0].span.start), (2, 6));
+        assert_eq!(
+            error.labels()[0]
+                .source
+                .position(error.labels()[0].span.start),
+            (2, 6)
+        );
         assert!(read(&"[".repeat(100_000)).is_err());
         assert!(read("[1]").is_err());
     }

@@ -11,7 +11,9 @@ pub(in crate::cipher) mod yaml;
 use super::metadata::{KEY, Metadata};
 use super::number;
 use super::tree::{Branch, Branches, Entry, Value};
-use crate::diag::codes::cipher::{ALREADY_ENCRYPTED, BROKEN_DOCUMENT, BROKEN_METADATA, NOT_ENCRYPTED, UNSUPPORTED_SHAPE};
+use crate::diag::codes::cipher::{
+    ALREADY_ENCRYPTED, BROKEN_DOCUMENT, BROKEN_METADATA, NOT_ENCRYPTED, UNSUPPORTED_SHAPE,
+};
 use crate::diag::{Label, Source};
 use crate::error::{Error, Result};
 
@@ -46,7 +48,13 @@ pub struct Layout {
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 5] = [Self::Yaml, Self::Json, Self::Dotenv, Self::Ini, Self::Binary];
+    pub const ALL: [Self; 5] = [
+        Self::Yaml,
+        Self::Json,
+        Self::Dotenv,
+        Self::Ini,
+        Self::Binary,
+    ];
 
     /// The name that flags take.
     pub fn name(self) -> &'static str {
@@ -114,8 +122,11 @@ pub fn write_plain(format: Format, branches: &Branches, layout: Layout) -> Resul
             Some(Value::Text(text)) => text.clone(),
             Some(Value::Bytes(bytes)) => return Ok(bytes.clone()),
             _ => {
-                return Err(Error::new(&UNSUPPORTED_SHAPE, "the document has no text `data`, which binary files are made of")
-                    .help("name the format it was encrypted in with --output-type"));
+                return Err(Error::new(
+                    &UNSUPPORTED_SHAPE,
+                    "the document has no text `data`, which binary files are made of",
+                )
+                .help("name the format it was encrypted in with --output-type"));
             }
         },
     };
@@ -133,8 +144,15 @@ pub fn write_value(format: Format, value: &Value, layout: Layout) -> Result<Vec<
         Format::Yaml => yaml::write_value(value),
         Format::Json | Format::Ini => json::write_value(value, layout.json),
         Format::Dotenv | Format::Binary => {
-            return Err(Error::new(&UNSUPPORTED_SHAPE, format!("{} files hold plain texts, not {}", format.name(), value.kind()))
-                .help("choose another format with --output-type"));
+            return Err(Error::new(
+                &UNSUPPORTED_SHAPE,
+                format!(
+                    "{} files hold plain texts, not {}",
+                    format.name(),
+                    value.kind()
+                ),
+            )
+            .help("choose another format with --output-type"));
         }
     };
     Ok(text.into_bytes())
@@ -155,17 +173,27 @@ pub fn read_sealed(format: Format, bytes: &[u8]) -> Result<(Branches, Metadata)>
         Format::Ini => ini::read(text)?,
     };
     let section = take_section(format, &mut branches)?.ok_or_else(|| {
-        Error::new(&NOT_ENCRYPTED, "there is no sops metadata in it").help("encrypt it first, or name its format with --input-type")
+        Error::new(&NOT_ENCRYPTED, "there is no sops metadata in it")
+            .help("encrypt it first, or name its format with --input-type")
     })?;
     let metadata = Metadata::read(&section).map_err(|error| {
         let at = text.find("sops").unwrap_or(0);
-        if error.labels().is_empty() { at_offset(error, text, at) } else { error }
+        if error.labels().is_empty() {
+            at_offset(error, text, at)
+        } else {
+            error
+        }
     })?;
     Ok((branches, metadata))
 }
 
 /// Writes an encrypted file.
-pub fn write_sealed(format: Format, branches: &Branches, metadata: &Metadata, layout: Layout) -> Result<Vec<u8>> {
+pub fn write_sealed(
+    format: Format,
+    branches: &Branches,
+    metadata: &Metadata,
+    layout: Layout,
+) -> Result<Vec<u8>> {
     let section = metadata.write();
     let mut branches = branches.clone();
     for branch in &mut branches {
@@ -186,12 +214,17 @@ pub fn write_sealed(format: Format, branches: &Branches, metadata: &Metadata, la
                 }
                 branch.push(KEY, Value::Map(flat));
             }
-            Format::Yaml | Format::Json | Format::Binary => branch.push(KEY, Value::Map(section.clone())),
+            Format::Yaml | Format::Json | Format::Binary => {
+                branch.push(KEY, Value::Map(section.clone()))
+            }
         }
     }
     match format {
         Format::Binary => {
-            let layout = Layout { json: layout.binary, ..layout };
+            let layout = Layout {
+                json: layout.binary,
+                ..layout
+            };
             write_plain(Format::Json, &branches, layout)
         }
         _ => write_plain(format, &branches, layout),
@@ -200,34 +233,60 @@ pub fn write_sealed(format: Format, branches: &Branches, metadata: &Metadata, la
 
 /// Whether a tree holds what looks like metadata.
 pub fn has_metadata(format: Format, branches: &Branches) -> bool {
-    let Some(first) = branches.first() else { return false };
-    first.pairs().any(|(key, _)| if format == Format::Dotenv { key.starts_with(dotenv::PREFIX) } else { key == KEY })
+    let Some(first) = branches.first() else {
+        return false;
+    };
+    first.pairs().any(|(key, _)| {
+        if format == Format::Dotenv {
+            key.starts_with(dotenv::PREFIX)
+        } else {
+            key == KEY
+        }
+    })
 }
 
 /// Refuses a plain tree whose keys are those of the metadata.
 pub fn refuse_metadata(format: Format, branches: &Branches) -> Result<()> {
-    let reserved = branches.iter().any(|branch| has_metadata(format, &vec![branch.clone()]));
+    let reserved = branches
+        .iter()
+        .any(|branch| has_metadata(format, &vec![branch.clone()]));
     if !reserved {
         return Ok(());
     }
-    let name = if format == Format::Dotenv { "keys that begin with `sops_`" } else { "a top-level key `sops`" };
-    Err(Error::new(&ALREADY_ENCRYPTED, format!("it holds {name}, so it is encrypted already or uses a reserved name"))
-        .help("change it with `ksail cipher edit` or `set`; make a new data key with `rotate`"))
+    let name = if format == Format::Dotenv {
+        "keys that begin with `sops_`"
+    } else {
+        "a top-level key `sops`"
+    };
+    Err(Error::new(
+        &ALREADY_ENCRYPTED,
+        format!("it holds {name}, so it is encrypted already or uses a reserved name"),
+    )
+    .help("change it with `ksail cipher edit` or `set`; make a new data key with `rotate`"))
 }
 
 fn take_section(format: Format, branches: &mut Branches) -> Result<Option<Branch>> {
     let twice = || Error::new(&BROKEN_METADATA, "there are two `sops` sections");
     if format == Format::Dotenv {
-        let Some(first) = branches.first_mut() else { return Ok(None) };
+        let Some(first) = branches.first_mut() else {
+            return Ok(None);
+        };
         let mut flat = Vec::new();
         first.0.retain_mut(|entry| match entry {
             Entry::Pair(key, value) if key.starts_with(dotenv::PREFIX) => {
-                flat.push((key[dotenv::PREFIX.len()..].to_owned(), std::mem::replace(value, Value::Null)));
+                flat.push((
+                    key[dotenv::PREFIX.len()..].to_owned(),
+                    std::mem::replace(value, Value::Null),
+                ));
                 false
             }
             _ => true,
         });
-        return if flat.is_empty() { Ok(None) } else { flatten::unflatten(flat).map(Some) };
+        return if flat.is_empty() {
+            Ok(None)
+        } else {
+            flatten::unflatten(flat).map(Some)
+        };
     }
     let mut sections = Vec::new();
     for (index, branch) in branches.iter_mut().enumerate() {
@@ -244,9 +303,15 @@ fn take_section(format: Format, branches: &mut Branches) -> Result<Option<Branch
     if sections.len() > 1 {
         return Err(twice());
     }
-    let Some(section) = sections.pop() else { return Ok(None) };
+    let Some(section) = sections.pop() else {
+        return Ok(None);
+    };
     let Value::Map(section) = section else {
-        return Err(Error::new(&BROKEN_METADATA, format!("`sops` is {} and must be a mapping", section.kind())).field("sops"));
+        return Err(Error::new(
+            &BROKEN_METADATA,
+            format!("`sops` is {} and must be a mapping", section.kind()),
+        )
+        .field("sops"));
     };
     if format != Format::Ini {
         return Ok(Some(section));
@@ -266,8 +331,11 @@ fn take_section(format: Format, branches: &mut Branches) -> Result<Option<Branch
 
 fn utf8(bytes: &[u8]) -> Result<&str> {
     std::str::from_utf8(bytes).map_err(|cause| {
-        Error::new(&BROKEN_DOCUMENT, format!("the file is not UTF-8, at byte {}", cause.valid_up_to()))
-            .help("save it as UTF-8, or encrypt it with --input-type binary")
+        Error::new(
+            &BROKEN_DOCUMENT,
+            format!("the file is not UTF-8, at byte {}", cause.valid_up_to()),
+        )
+        .help("save it as UTF-8, or encrypt it with --input-type binary")
     })
 }
 
@@ -279,7 +347,11 @@ fn plain_text(value: &Value) -> String {
         Value::Int(whole) => whole.to_string(),
         Value::Float(float) => {
             let text = number::general(*float, 21, 'E');
-            if text.contains(['.', 'E']) || !float.is_finite() { text } else { format!("{float:.1}") }
+            if text.contains(['.', 'E']) || !float.is_finite() {
+                text
+            } else {
+                format!("{float:.1}")
+            }
         }
         Value::Text(text) | Value::Time(text) => text.clone(),
         Value::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
@@ -294,6 +366,9 @@ pub(in crate::cipher) fn at_offset(error: Error, text: &str, offset: usize) -> E
     while !text.is_char_boundary(start) {
         start -= 1;
     }
-    let end = text[start..].chars().next().map_or(start, |c| start + c.len_utf8());
+    let end = text[start..]
+        .chars()
+        .next()
+        .map_or(start, |c| start + c.len_utf8());
     error.label(Label::new(&Source::new("", text), start..end, ""))
 }

@@ -26,9 +26,7 @@ pub(super) fn documents(text: &str) -> Result<Branches> {
     } else {
         text
     };
-    let forbidden = |c: char| {
-        matches!(c, '\0'..='\x08' | '\x0b' | '\x0c' | '\x0e'..='\x1f' | '\x7f' | '\u{80}'..='\u{84}' | '\u{86}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}')
-    };
+    let forbidden = |c: char| matches!(c, '\0'..='\x08' | '\x0b' | '\x0c' | '\x0e'..='\x1f' | '\x7f' | '\u{80}'..='\u{84}' | '\u{86}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}');
     let mut reader = Reader {
         text,
         at: 0,
@@ -89,7 +87,14 @@ impl<'a> Reader<'a> {
     // --- the text
 
     pub(super) fn fail(&self, what: &str) -> Error {
-        at_offset(Error::new(&BROKEN_DOCUMENT, format!("the YAML text cannot be read: {what}")), self.text, self.at)
+        at_offset(
+            Error::new(
+                &BROKEN_DOCUMENT,
+                format!("the YAML text cannot be read: {what}"),
+            ),
+            self.text,
+            self.at,
+        )
     }
 
     fn shape(&self, what: &str) -> Error {
@@ -158,7 +163,11 @@ impl<'a> Reader<'a> {
                     self.pending.push(Pending { column, text });
                 }
                 Some(b'\n') => self.newline(),
-                Some(_) if self.flow == 0 && start == self.line_start && self.text[start..self.at].contains('\t') => {
+                Some(_)
+                    if self.flow == 0
+                        && start == self.line_start
+                        && self.text[start..self.at].contains('\t') =>
+                {
                     return Err(self.fail("a tab cannot indent"));
                 }
                 _ => return Ok(()),
@@ -218,8 +227,20 @@ impl<'a> Reader<'a> {
         match self.node(None, true)? {
             Value::Map(found) => branch = found,
             Value::Null => {}
-            Value::List(_) => return Err(self.shape("the top level of the YAML document is a list and must be a mapping").help("put the list under a key, or encrypt the file with --input-type binary")),
-            _ => return Err(self.shape("the top level of the YAML document is a plain value and must be a mapping").help("put it under a key, or encrypt the file with --input-type binary")),
+            Value::List(_) => {
+                return Err(self
+                    .shape("the top level of the YAML document is a list and must be a mapping")
+                    .help(
+                        "put the list under a key, or encrypt the file with --input-type binary",
+                    ));
+            }
+            _ => {
+                return Err(self
+                    .shape(
+                        "the top level of the YAML document is a plain value and must be a mapping",
+                    )
+                    .help("put it under a key, or encrypt the file with --input-type binary"));
+            }
         }
         if let Some(text) = self.line_end()? {
             branch.comment(text, false);
@@ -240,8 +261,15 @@ impl<'a> Reader<'a> {
 
     /// Takes the comments that stand at least this deep, up to the first that does not.
     fn deep_comments(&mut self, column: usize) -> Vec<String> {
-        let count = self.pending.iter().take_while(|pending| pending.column >= column).count();
-        self.pending.drain(..count).map(|pending| pending.text).collect()
+        let count = self
+            .pending
+            .iter()
+            .take_while(|pending| pending.column >= column)
+            .count();
+        self.pending
+            .drain(..count)
+            .map(|pending| pending.text)
+            .collect()
     }
 
     // --- nodes
@@ -251,7 +279,10 @@ impl<'a> Reader<'a> {
     fn node(&mut self, parent: Option<usize>, opens: bool) -> Result<Value> {
         self.depth += 1;
         if self.depth > DEPTH {
-            let error = Error::new(&TOO_LARGE, format!("the document is nested more than {DEPTH} levels deep"));
+            let error = Error::new(
+                &TOO_LARGE,
+                format!("the document is nested more than {DEPTH} levels deep"),
+            );
             return Err(at_offset(error, self.text, self.at));
         }
         let value = self.node_inside(parent, opens);
@@ -291,7 +322,8 @@ impl<'a> Reader<'a> {
         }
         self.skip()?;
         let deeper = parent.is_none_or(|parent| self.column() > parent);
-        let list_here = self.peek() == Some(b'-') && self.blank_at(1) && parent == Some(self.column());
+        let list_here =
+            self.peek() == Some(b'-') && self.blank_at(1) && parent == Some(self.column());
         if self.peek().is_none() || self.at_marker() || !(deeper || list_here) {
             return match tag {
                 None => Ok(Value::Null),
@@ -321,7 +353,10 @@ impl<'a> Reader<'a> {
         let (mut nodes, mut bytes) = (0, 0);
         measure(value, &mut nodes, &mut bytes);
         if nodes > self.nodes || bytes > self.bytes {
-            let error = Error::new(&TOO_LARGE, "the aliases of the document grow it without bound");
+            let error = Error::new(
+                &TOO_LARGE,
+                "the aliases of the document grow it without bound",
+            );
             return Err(at_offset(error, self.text, self.at));
         }
         self.nodes -= nodes;
@@ -344,15 +379,22 @@ impl<'a> Reader<'a> {
                 }
                 Some(b'!') if properties.tag.is_none() => {
                     let rest = self.rest();
-                    let end = rest.find(|c: char| c.is_whitespace() || (self.flow > 0 && matches!(c, ',' | ']' | '}')));
+                    let end = rest.find(|c: char| {
+                        c.is_whitespace() || (self.flow > 0 && matches!(c, ',' | ']' | '}'))
+                    });
                     let tag = &rest[..end.unwrap_or(rest.len())];
                     self.at += tag.len();
-                    let long = tag.strip_prefix("!<tag:yaml.org,2002:").and_then(|tag| tag.strip_suffix('>'));
-                    properties.tag = Some(long.map_or_else(|| tag.to_owned(), |name| format!("!!{name}")));
+                    let long = tag
+                        .strip_prefix("!<tag:yaml.org,2002:")
+                        .and_then(|tag| tag.strip_suffix('>'));
+                    properties.tag =
+                        Some(long.map_or_else(|| tag.to_owned(), |name| format!("!!{name}")));
                 }
                 _ => return Ok(properties),
             }
-            if !self.blank_at(0) && !(self.flow > 0 && matches!(self.peek(), Some(b',' | b']' | b'}'))) {
+            if !self.blank_at(0)
+                && !(self.flow > 0 && matches!(self.peek(), Some(b',' | b']' | b'}')))
+            {
                 return Err(self.fail("a blank must follow an anchor or a tag"));
             }
             let at_end = {
@@ -414,12 +456,17 @@ impl<'a> Reader<'a> {
                 let (text, comment) = self.block_scalar(parent)?;
                 if let Some(text) = comment {
                     // It stands on the line of the value, so it is not on its own.
-                    self.pending.push(Pending { column: usize::MAX, text });
+                    self.pending.push(Pending {
+                        column: usize::MAX,
+                        text,
+                    });
                 }
                 scalar(tag, text)
             }
             Some(b',' | b']' | b'}') if self.flow > 0 => Ok(Value::Null),
-            Some(b'%' | b'@' | b'`' | b'|' | b'>' | b',' | b']' | b'}') => Err(self.fail("a value cannot begin with this character")),
+            Some(b'%' | b'@' | b'`' | b'|' | b'>' | b',' | b']' | b'}') => {
+                Err(self.fail("a value cannot begin with this character"))
+            }
             _ => {
                 let start = self.at;
                 let text = self.plain(parent)?;
@@ -450,7 +497,9 @@ impl<'a> Reader<'a> {
         }
         let colon = |after: &str| {
             let after = after.trim_start_matches([' ', '\t']);
-            after.strip_prefix(':').is_some_and(|after| after.is_empty() || after.starts_with([' ', '\t']))
+            after
+                .strip_prefix(':')
+                .is_some_and(|after| after.is_empty() || after.starts_with([' ', '\t']))
         };
         match line.bytes().next() {
             None | Some(b'[' | b'{' | b'|' | b'>' | b'#' | b'%' | b'@' | b'`') => false,
@@ -473,7 +522,9 @@ impl<'a> Reader<'a> {
             Some(_) => {
                 let bytes = line.as_bytes();
                 for (at, byte) in bytes.iter().enumerate() {
-                    let next_blank = bytes.get(at + 1).is_none_or(|next| matches!(next, b' ' | b'\t'));
+                    let next_blank = bytes
+                        .get(at + 1)
+                        .is_none_or(|next| matches!(next, b' ' | b'\t'));
                     if *byte == b':' && next_blank {
                         return true;
                     }
@@ -555,7 +606,9 @@ impl<'a> Reader<'a> {
         self.at += 1;
         match value {
             Value::Text(text) => Ok(text),
-            other => Err(self.shape(&format!("a key is {} and must be a text", other.kind())).help("put the key in quotes")),
+            other => Err(self
+                .shape(&format!("a key is {} and must be a text", other.kind()))
+                .help("put the key in quotes")),
         }
     }
 
@@ -566,13 +619,24 @@ impl<'a> Reader<'a> {
 
     fn value_at(&mut self, column: usize, item: bool) -> Result<Found> {
         self.spaces();
-        let mut found = Found { value: Value::Null, above: Vec::new(), inline: None };
+        let mut found = Found {
+            value: Value::Null,
+            above: Vec::new(),
+            inline: None,
+        };
         let on_line = !matches!(self.peek(), None | Some(b'\n' | b'#'));
         if on_line {
             let waiting = self.pending.len();
             found.value = self.node(Some(column), item)?;
-            let extra: Vec<Pending> = self.pending.drain(waiting.min(self.pending.len())..).collect();
-            if found.value.is_complex() && (self.at == self.line_start || self.peek().is_none() || self.column() > 0 && self.only_indent_before()) {
+            let extra: Vec<Pending> = self
+                .pending
+                .drain(waiting.min(self.pending.len())..)
+                .collect();
+            if found.value.is_complex()
+                && (self.at == self.line_start
+                    || self.peek().is_none()
+                    || self.column() > 0 && self.only_indent_before())
+            {
                 // A nested block ended at the start of a later line; its comments are still waiting.
                 self.pending.extend(extra);
                 return Ok(found);
@@ -589,7 +653,11 @@ impl<'a> Reader<'a> {
             }
             return Ok(found);
         }
-        let beside = if self.peek() == Some(b'#') { Some(self.comment()) } else { None };
+        let beside = if self.peek() == Some(b'#') {
+            Some(self.comment())
+        } else {
+            None
+        };
         self.skip()?;
         let list = self.peek() == Some(b'-') && self.blank_at(1);
         let ends = self.peek().is_none() || self.at_marker();
@@ -602,8 +670,14 @@ impl<'a> Reader<'a> {
             found.value = Value::List(self.block_list(column, true)?);
             return Ok(found);
         }
-        let waiting: Vec<Pending> = if list || self.key_ahead() { Vec::new() } else { self.pending.drain(..).collect() };
-        found.above.extend(waiting.into_iter().map(|pending| pending.text));
+        let waiting: Vec<Pending> = if list || self.key_ahead() {
+            Vec::new()
+        } else {
+            self.pending.drain(..).collect()
+        };
+        found
+            .above
+            .extend(waiting.into_iter().map(|pending| pending.text));
         found.value = self.node(Some(column), true)?;
         if !found.value.is_complex() {
             let extra: Vec<Pending> = self.pending.drain(..).collect();
@@ -624,7 +698,9 @@ impl<'a> Reader<'a> {
     }
 
     fn only_indent_before(&self) -> bool {
-        self.text.get(self.line_start..self.at).is_some_and(|before| before.trim().is_empty())
+        self.text
+            .get(self.line_start..self.at)
+            .is_some_and(|before| before.trim().is_empty())
     }
 
     fn block_list(&mut self, column: usize, shares_column: bool) -> Result<Vec<Value>> {
@@ -687,7 +763,9 @@ impl<'a> Reader<'a> {
                 self.at += 1;
                 self.skip()?;
                 let Value::Text(key) = value else {
-                    return Err(self.shape(&format!("a key is {} and must be a text", value.kind())));
+                    return Err(
+                        self.shape(&format!("a key is {} and must be a text", value.kind()))
+                    );
                 };
                 let mut branch = Branch::default();
                 let inner = self.node(None, false)?;
@@ -725,7 +803,11 @@ impl<'a> Reader<'a> {
             }
             let key = match self.node(None, false)? {
                 Value::Text(text) => text,
-                other => return Err(self.shape(&format!("a key is {} and must be a text", other.kind())).help("put the key in quotes")),
+                other => {
+                    return Err(self
+                        .shape(&format!("a key is {} and must be a text", other.kind()))
+                        .help("put the key in quotes"));
+                }
             };
             if self.unique && !names.insert(key.clone()) {
                 return Err(self.fail(&format!("the key `{key}` is there twice")));
@@ -786,7 +868,7 @@ mod tests {
     #[test]
     fn keeps_comments_where_they_stand() {
         for text in [
-            "# head\na: 1 # beside\n# before b\nb:\n    # inside\n    c: x\n    # end of b\nd: y\n# foot\n",
+            "# head\na: 1 # beside\n# before b\nb:\n    # inside\n    c: x\n    # end of b\nd: w\n# foot\n",
             "list:\n    # first\n    - a\n    - b # beside\n    # second\n    - k: v\n      # in item\n      l: w\n",
             "a: |\n    one\n      two\n\n    three\nb: \"1\"\nc: 'it''s: so'\n",
             "a: 1\n---\nb: 2\n",
@@ -797,12 +879,29 @@ mod tests {
 
     #[test]
     fn reads_every_style() {
-        check("a: [1, two, {x: y}, \"q\"]\n", "a:\n    - 1\n    - two\n    - x: \"y\"\n    - q\n");
-        check("a: >-\n  folded\n  text\n\n  para\n", "a: |-\n    folded text\n    para\n");
-        check("a: plain\n  goes on\nb: \"dq \\u00e4\n  folds\"\n", "a: plain goes on\nb: dq ä folds\n");
+        check(
+            "a: [1, two, {x: y}, \"q\"]\n",
+            "a:\n    - 1\n    - two\n    - x: \"y\"\n    - q\n",
+        );
+        check(
+            "a: >-\n  folded\n  text\n\n  para\n",
+            "a: |-\n    folded text\n    para\n",
+        );
+        check(
+            "a: plain\n  goes on\nb: \"dq \\u00e4\n  folds\"\n",
+            "a: plain goes on\nb: dq ä folds\n",
+        );
         check("a: &x\n  k: v\nb: *x\n", "a:\n    k: v\nb:\n    k: v\n");
-        check("a:\n- 1\n- 2\n# about b\nb:\n", "a:\n    - 1\n    - 2\n# about b\nb: null\n");
-        check("- a\n- b".replace("- a\n- b", "x:\n  - - 1\n    - 2\n  -\n    y: 1\n").as_str(), "x:\n    - - 1\n      - 2\n    - \"y\": 1\n");
+        check(
+            "a:\n- 1\n- 2\n# about b\nb:\n",
+            "a:\n    - 1\n    - 2\n# about b\nb: null\n",
+        );
+        check(
+            "- a\n- b"
+                .replace("- a\n- b", "x:\n  - - 1\n    - 2\n  -\n    y: 1\n")
+                .as_str(),
+            "x:\n    - - 1\n      - 2\n    - \"y\": 1\n",
+        );
         check("? a\n: b\n", "a: b\n");
         check("a: # why\n  b: 1\n", "# why\na:\n    b: 1\n");
         check("\"k\": v\n'l': w\n", "k: v\nl: w\n");
@@ -811,8 +910,21 @@ mod tests {
     #[test]
     fn refuses_broken_and_hostile_text() {
         for text in [
-            "a: b: c\n", "a: [1\n", "a: \"x\n", "a: 1\na: 2\n", "a:\n\t- x\n", "- a\n", "text\n", "1: a\n", "a: *x\n", "a: 1\n b: 2\n",
-            "a: {b\n", "a: |x\n", "a: @x\n", "a: \u{1}\n", "a: 18446744073709551615\n",
+            "a: b: c\n",
+            "a: [1\n",
+            "a: \"x\n",
+            "a: 1\na: 2\n",
+            "a:\n\t- x\n",
+            "- a\n",
+            "text\n",
+            "1: a\n",
+            "a: *x\n",
+            "a: 1\n b: 2\n",
+            "a: {b\n",
+            "a: |x\n",
+            "a: @x\n",
+            "a: \u{1}\n",
+            "a: 18446744073709551615\n",
         ] {
             assert!(documents(text).is_err(), "{text}");
         }
@@ -821,7 +933,10 @@ mod tests {
         let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
         for level in 1..12 {
             let last = level - 1;
-            bomb.push_str(&format!("a{level}: &a{level} [{}]\n", vec![format!("*a{last}"); 10].join(", ")));
+            bomb.push_str(&format!(
+                "a{level}: &a{level} [{}]\n",
+                vec![format!("*a{last}"); 10].join(", ")
+            ));
         }
         assert!(documents(&bomb).is_err());
     }

@@ -12,15 +12,21 @@ pub(super) fn plain(text: &str) -> Result<Value> {
         return Ok(Value::Null);
     };
     match first {
-        b'~' | b'n' | b'N' if matches!(text, "~" | "null" | "Null" | "NULL") => return Ok(Value::Null),
+        b'~' | b'n' | b'N' if matches!(text, "~" | "null" | "Null" | "NULL") => {
+            return Ok(Value::Null);
+        }
         b't' | b'T' if matches!(text, "true" | "True" | "TRUE") => return Ok(Value::Bool(true)),
-        b'f' | b'F' if matches!(text, "false" | "False" | "FALSE") => return Ok(Value::Bool(false)),
+        b'f' | b'F' if matches!(text, "false" | "False" | "FALSE") => {
+            return Ok(Value::Bool(false));
+        }
         b'+' | b'-' | b'.' | b'0'..=b'9' => {}
         _ => return Ok(Value::text(text)),
     }
     match text {
         ".nan" | ".NaN" | ".NAN" => return Ok(Value::Float(f64::NAN)),
-        ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => return Ok(Value::Float(f64::INFINITY)),
+        ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => {
+            return Ok(Value::Float(f64::INFINITY));
+        }
         "-.inf" | "-.Inf" | "-.INF" => return Ok(Value::Float(f64::NEG_INFINITY)),
         _ => {}
     }
@@ -32,8 +38,10 @@ pub(super) fn plain(text: &str) -> Result<Value> {
         match integer(&digits) {
             Some(Ok(whole)) => return Ok(Value::Int(whole)),
             Some(Err(())) => {
-                return Err(Error::new(&UNSUPPORTED_SHAPE, "an integer does not fit 64 bits")
-                    .help("quote it to keep it as a text"));
+                return Err(
+                    Error::new(&UNSUPPORTED_SHAPE, "an integer does not fit 64 bits")
+                        .help("quote it to keep it as a text"),
+                );
             }
             None => {}
         }
@@ -49,8 +57,11 @@ pub(super) fn plain(text: &str) -> Result<Value> {
 /// Gives the value of a scalar with an explicit tag.
 pub(super) fn tagged(tag: &str, text: &str) -> Result<Value> {
     let unlike = || {
-        Error::new(&UNSUPPORTED_SHAPE, format!("a value is not of the type `{tag}` that it is tagged with"))
-            .help("remove the tag or mend the value")
+        Error::new(
+            &UNSUPPORTED_SHAPE,
+            format!("a value is not of the type `{tag}` that it is tagged with"),
+        )
+        .help("remove the tag or mend the value")
     };
     let value = plain(text)?;
     match tag {
@@ -58,22 +69,37 @@ pub(super) fn tagged(tag: &str, text: &str) -> Result<Value> {
         "!!binary" => {
             use base64::Engine as _;
             let packed: String = text.split_whitespace().collect();
-            let bytes = base64::engine::general_purpose::STANDARD.decode(packed).map_err(|_| unlike())?;
+            let bytes = base64::engine::general_purpose::STANDARD
+                .decode(packed)
+                .map_err(|_| unlike())?;
             String::from_utf8(bytes).map(Value::Text).map_err(|_| {
-                Error::new(&UNSUPPORTED_SHAPE, "a binary value is not UTF-8, which this version cannot keep")
-                    .help("keep the base64 text as it is, without the tag, or encrypt the file as binary")
+                Error::new(
+                    &UNSUPPORTED_SHAPE,
+                    "a binary value is not UTF-8, which this version cannot keep",
+                )
+                .help(
+                    "keep the base64 text as it is, without the tag, or encrypt the file as binary",
+                )
             })
         }
-        "!!int" => matches!(value, Value::Int(_)).then_some(value).ok_or_else(unlike),
+        "!!int" => matches!(value, Value::Int(_))
+            .then_some(value)
+            .ok_or_else(unlike),
         "!!float" => match value {
             Value::Float(_) => Ok(value),
             #[allow(clippy::cast_precision_loss, reason = "that is what the tag asks for")]
             Value::Int(whole) => Ok(Value::Float(whole as f64)),
             _ => Err(unlike()),
         },
-        "!!bool" => matches!(value, Value::Bool(_)).then_some(value).ok_or_else(unlike),
-        "!!null" => matches!(value, Value::Null).then_some(value).ok_or_else(unlike),
-        "!!timestamp" => matches!(value, Value::Time(_)).then_some(value).ok_or_else(unlike),
+        "!!bool" => matches!(value, Value::Bool(_))
+            .then_some(value)
+            .ok_or_else(unlike),
+        "!!null" => matches!(value, Value::Null)
+            .then_some(value)
+            .ok_or_else(unlike),
+        "!!timestamp" => matches!(value, Value::Time(_))
+            .then_some(value)
+            .ok_or_else(unlike),
         // A tag of the user's own does not change how the scalar is read.
         _ => Ok(Value::text(text)),
     }
@@ -81,21 +107,42 @@ pub(super) fn tagged(tag: &str, text: &str) -> Result<Value> {
 
 /// Whether a text would be read back as something else than a text.
 pub(super) fn needs_quotes(text: &str) -> bool {
-    text == "<<" || is_old_bool(text) || is_base60(text) || !matches!(plain(text), Ok(Value::Text(_)))
+    text == "<<"
+        || is_old_bool(text)
+        || is_base60(text)
+        || !matches!(plain(text), Ok(Value::Text(_)))
 }
 
 fn is_old_bool(text: &str) -> bool {
     matches!(
         text,
-        "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" | "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF"
+        "y" | "Y"
+            | "yes"
+            | "Yes"
+            | "YES"
+            | "on"
+            | "On"
+            | "ON"
+            | "n"
+            | "N"
+            | "no"
+            | "No"
+            | "NO"
+            | "off"
+            | "Off"
+            | "OFF"
     )
 }
 
 /// Digits in groups of sixty, which YAML 1.1 reads as one number.
 fn is_base60(text: &str) -> bool {
     let body = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let Some((head, rest)) = body.split_once(':') else { return false };
-    let (groups, fraction) = rest.split_once('.').map_or((rest, ""), |(groups, fraction)| (groups, fraction));
+    let Some((head, rest)) = body.split_once(':') else {
+        return false;
+    };
+    let (groups, fraction) = rest
+        .split_once('.')
+        .map_or((rest, ""), |(groups, fraction)| (groups, fraction));
     head.starts_with(|c: char| c.is_ascii_digit())
         && head.chars().all(|c| c.is_ascii_digit() || c == '_')
         && groups.split(':').all(|group| match group.as_bytes() {
@@ -122,7 +169,11 @@ fn integer(text: &str) -> Option<Result<i64, ()>> {
     if digits.is_empty() || !digits.chars().all(|c| c.is_digit(radix)) {
         return None;
     }
-    let signed = if negative { format!("-{digits}") } else { digits.to_owned() };
+    let signed = if negative {
+        format!("-{digits}")
+    } else {
+        digits.to_owned()
+    };
     if let Ok(whole) = i64::from_str_radix(&signed, radix) {
         return Some(Ok(whole));
     }
@@ -132,8 +183,12 @@ fn integer(text: &str) -> Option<Result<i64, ()>> {
 
 fn float(text: &str) -> Option<f64> {
     let body = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let (mantissa, exponent) = body.split_once(['e', 'E']).map_or((body, None), |(m, e)| (m, Some(e)));
-    let (whole, fraction) = mantissa.split_once('.').map_or((mantissa, None), |(w, f)| (w, Some(f)));
+    let (mantissa, exponent) = body
+        .split_once(['e', 'E'])
+        .map_or((body, None), |(m, e)| (m, Some(e)));
+    let (whole, fraction) = mantissa
+        .split_once('.')
+        .map_or((mantissa, None), |(w, f)| (w, Some(f)));
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     let fraction_digits = fraction.is_some_and(|fraction| !fraction.is_empty());
     if !digits(whole) || !fraction.is_none_or(digits) || (whole.is_empty() && !fraction_digits) {
@@ -171,7 +226,9 @@ fn time(text: &str) -> Option<String> {
     }
     let (fraction, zone) = match rest.strip_prefix('.') {
         Some(rest) => {
-            let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+            let end = rest
+                .find(|c: char| !c.is_ascii_digit())
+                .unwrap_or(rest.len());
             if end == 0 || end > 9 {
                 return None;
             }
@@ -184,7 +241,8 @@ fn time(text: &str) -> Option<String> {
         (false, zone) => {
             let (sign, offset) = zone.split_at_checked(1)?;
             let (hours, minutes) = offset.split_once(':')?;
-            let two = |text: &str| text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+            let two =
+                |text: &str| text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
             if !matches!(sign, "+" | "-") || !two(hours) || !two(minutes) {
                 return None;
             }
@@ -193,11 +251,15 @@ fn time(text: &str) -> Option<String> {
         _ => return None,
     };
     let dot = if fraction.is_empty() { "" } else { "." };
-    Some(format!("{date}T{hour:02}:{minute:02}:{second:02}{dot}{fraction}{zone}"))
+    Some(format!(
+        "{date}T{hour:02}:{minute:02}:{second:02}{dot}{fraction}{zone}"
+    ))
 }
 
 fn short_number(text: &str) -> Option<(u32, &str)> {
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     if end == 0 || end > 2 {
         return None;
     }
@@ -224,7 +286,10 @@ mod tests {
             ("-", Value::text("-")),
             ("~", Value::Null),
             ("2001-12-14", Value::Time("2001-12-14T00:00:00Z".into())),
-            ("2001-12-14t21:59:43.10-05:00", Value::Time("2001-12-14T21:59:43.1-05:00".into())),
+            (
+                "2001-12-14t21:59:43.10-05:00",
+                Value::Time("2001-12-14T21:59:43.1-05:00".into()),
+            ),
             ("2001-13-14", Value::text("2001-13-14")),
         ] {
             assert_eq!(plain(text).unwrap(), value, "{text}");

@@ -14,8 +14,14 @@ impl Reader<'_> {
             let next_ends = matches!(next, None | Some(b' ' | b'\t' | b'\n'));
             match byte {
                 b'\n' => break,
-                b':' if next_ends || (flow && matches!(next, Some(b',' | b'[' | b']' | b'{' | b'}'))) => break,
-                b'#' if self.at > start && matches!(bytes.get(self.at - 1), Some(b' ' | b'\t')) => break,
+                b':' if next_ends
+                    || (flow && matches!(next, Some(b',' | b'[' | b']' | b'{' | b'}'))) =>
+                {
+                    break;
+                }
+                b'#' if self.at > start && matches!(bytes.get(self.at - 1), Some(b' ' | b'\t')) => {
+                    break;
+                }
                 b',' | b'[' | b']' | b'{' | b'}' if flow => break,
                 _ => self.at += 1,
             }
@@ -47,11 +53,21 @@ impl Reader<'_> {
                     _ => break,
                 }
             }
-            let Some(line_start) = line_start else { return Ok(text) };
-            let Some(byte) = bytes.get(at) else { return Ok(text) };
+            let Some(line_start) = line_start else {
+                return Ok(text);
+            };
+            let Some(byte) = bytes.get(at) else {
+                return Ok(text);
+            };
             let column = at - line_start;
-            let marker = column == 0 && self.text.get(at..).is_some_and(|rest| rest.starts_with("---") || rest.starts_with("..."));
-            let shallow = !self.in_flow() && parent.is_none_or(|parent| column <= parent) && !(parent.is_none() && column > 0);
+            let marker = column == 0
+                && self
+                    .text
+                    .get(at..)
+                    .is_some_and(|rest| rest.starts_with("---") || rest.starts_with("..."));
+            let shallow = !self.in_flow()
+                && parent.is_none_or(|parent| column <= parent)
+                && !(parent.is_none() && column > 0);
             if *byte == b'#' || marker || shallow {
                 return Ok(text);
             }
@@ -180,20 +196,27 @@ impl Reader<'_> {
             .filter(|text| text.bytes().all(|byte| byte.is_ascii_hexdigit()))
             .and_then(|text| u32::from_str_radix(text, 16).ok())
             .and_then(char::from_u32);
-        let Some(c) = code else { return Err(self.fail("this escape is not a character")) };
+        let Some(c) = code else {
+            return Err(self.fail("this escape is not a character"));
+        };
         self.at += digits;
         Ok(c)
     }
 
     /// Reads a `|` or `>` text and the comment behind its mark.
-    pub(super) fn block_scalar(&mut self, parent: Option<usize>) -> Result<(String, Option<String>)> {
+    pub(super) fn block_scalar(
+        &mut self,
+        parent: Option<usize>,
+    ) -> Result<(String, Option<String>)> {
         let folded = self.peek() == Some(b'>');
         self.at += 1;
         let (mut chomp, mut hint) = (None, None);
         loop {
             match self.peek() {
                 Some(mark @ (b'+' | b'-')) if chomp.is_none() => chomp = Some(mark),
-                Some(digit @ b'1'..=b'9') if hint.is_none() => hint = Some(usize::from(digit - b'0')),
+                Some(digit @ b'1'..=b'9') if hint.is_none() => {
+                    hint = Some(usize::from(digit - b'0'))
+                }
                 _ => break,
             }
             self.at += 1;
@@ -242,7 +265,11 @@ impl Reader<'_> {
             if spaces < line.len() && spaces < depth {
                 break;
             }
-            lines.push(line.get(depth.min(line.len())..).unwrap_or_default().to_owned());
+            lines.push(
+                line.get(depth.min(line.len())..)
+                    .unwrap_or_default()
+                    .to_owned(),
+            );
             self.at += end;
             if self.peek() == Some(b'\n') {
                 self.newline();
@@ -261,8 +288,15 @@ const END: &str = "\n";
 
 fn assemble(lines: &[String], folded: bool, chomp: Option<u8>) -> String {
     let open = lines.last().is_some_and(|last| last == END);
-    let lines = if open { &lines[..lines.len() - 1] } else { lines };
-    let content = lines.iter().rposition(|line| !line.is_empty()).map_or(0, |last| last + 1);
+    let lines = if open {
+        &lines[..lines.len() - 1]
+    } else {
+        lines
+    };
+    let content = lines
+        .iter()
+        .rposition(|line| !line.is_empty())
+        .map_or(0, |last| last + 1);
     let (body, trailing) = lines.split_at(content);
     let mut text = String::new();
     if folded {
@@ -294,7 +328,11 @@ fn assemble(lines: &[String], folded: bool, chomp: Option<u8>) -> String {
             if !body.is_empty() && ended {
                 text.push('\n');
             }
-            let extra = if open { trailing.len().saturating_sub(1) } else { trailing.len() };
+            let extra = if open {
+                trailing.len().saturating_sub(1)
+            } else {
+                trailing.len()
+            };
             text.push_str(&"\n".repeat(extra));
         }
         None => {

@@ -45,6 +45,13 @@ enum Place {
     Value,
 }
 
+/// What a text is written as.
+#[derive(Clone, Copy)]
+enum Role {
+    Key,
+    Value(Place),
+}
+
 /// An element of a collection with the comments that belong to it.
 struct Element<'a> {
     head: String,
@@ -83,19 +90,37 @@ impl<'a> Parts<'a> {
         }
     }
 
-    fn sort(entries: impl Iterator<Item = Result<(Option<&'a str>, &'a Value), &'a Comment>>) -> Self {
-        let mut parts = Self { lead: String::new(), elements: Vec::new(), tail: String::new() };
+    fn sort(
+        entries: impl Iterator<Item = Result<(Option<&'a str>, &'a Value), &'a Comment>>,
+    ) -> Self {
+        let mut parts = Self {
+            lead: String::new(),
+            elements: Vec::new(),
+            tail: String::new(),
+        };
         let (mut head, mut inline) = (String::new(), String::new());
         for entry in entries {
             match entry {
-                Err(comment) => push_line(if comment.inline { &mut inline } else { &mut head }, &comment.text),
+                Err(comment) => push_line(
+                    if comment.inline {
+                        &mut inline
+                    } else {
+                        &mut head
+                    },
+                    &comment.text,
+                ),
                 Ok((key, value)) => {
                     let mut head = std::mem::take(&mut head);
                     if parts.elements.is_empty() {
                         // The first comments belong to the collection itself.
                         parts.lead = std::mem::take(&mut head);
                     }
-                    parts.elements.push(Element { head, inline: std::mem::take(&mut inline), key, value });
+                    parts.elements.push(Element {
+                        head,
+                        inline: std::mem::take(&mut inline),
+                        key,
+                        value,
+                    });
                 }
             }
         }
@@ -172,15 +197,17 @@ impl Writer {
         match value {
             Value::Map(branch) => self.map(branch, place),
             Value::List(list) => self.list(list, place),
-            Value::Text(text) => self.text(text, false),
-            Value::Bytes(bytes) => self.text(&String::from_utf8_lossy(bytes), false),
-            Value::Comment(comment) => self.text(&comment.text, false),
+            Value::Text(text) => self.text(text, Role::Value(place)),
+            Value::Bytes(bytes) => self.text(&String::from_utf8_lossy(bytes), Role::Value(place)),
+            Value::Comment(comment) => self.text(&comment.text, Role::Value(place)),
             Value::Time(text) => self.plain(text),
             Value::Null => self.plain("null"),
             Value::Bool(truth) => self.plain(if *truth { "true" } else { "false" }),
             Value::Int(whole) => self.plain(&whole.to_string()),
             Value::Float(float) if float.is_nan() => self.plain(".nan"),
-            Value::Float(float) if float.is_infinite() => self.plain(if *float > 0.0 { ".inf" } else { "-.inf" }),
+            Value::Float(float) if float.is_infinite() => {
+                self.plain(if *float > 0.0 { ".inf" } else { "-.inf" })
+            }
             Value::Float(float) => self.plain(&number::general(*float, 6, 'e')),
         }
     }
@@ -232,11 +259,11 @@ impl Writer {
             self.indent_line();
             let key = element.key.unwrap_or_default();
             if key.len() <= SIMPLE_KEY && !key.contains(is_break) {
-                self.text(key, true);
+                self.text(key, Role::Key);
                 self.indicator(":", false, false, false);
             } else {
                 self.indicator("?", true, false, true);
-                self.text(key, false);
+                self.text(key, Role::Value(Place::Value));
                 self.indent_line();
                 self.indicator(":", true, false, true);
             }
@@ -305,11 +332,21 @@ impl Writer {
         self.indention = false;
     }
 
-    fn text(&mut self, text: &str, simple_key: bool) {
+    fn text(&mut self, text: &str, role: Role) {
         let shape = Shape::of(text);
         let multiline = text.contains('\n');
-        if multiline && !simple_key && shape.block {
-            self.literal(text);
+        if multiline
+            && shape.block
+            && let Role::Value(place) = role
+        {
+            let old = self.deeper(place);
+            // At the root there is no level to be deeper than, yet the text must be.
+            if old.is_none() {
+                self.indent = Some(self.step);
+            }
+            let hint = self.indent.unwrap_or(0) - old.unwrap_or(0);
+            self.literal(text, hint);
+            self.indent = old;
         } else if multiline || needs_quotes(text) || !shape.single {
             self.double(text);
         } else if shape.plain {
@@ -369,10 +406,10 @@ impl Writer {
         self.indention = false;
     }
 
-    fn literal(&mut self, text: &str) {
+    fn literal(&mut self, text: &str, hint: usize) {
         self.indicator("|", true, false, false);
         if text.starts_with([' ', '\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']) {
-            let hint = self.step.to_string();
+            let hint = hint.to_string();
             self.indicator(&hint, false, false, false);
         }
         self.open_ended = false;
@@ -499,7 +536,11 @@ struct Shape {
 
 impl Shape {
     fn of(text: &str) -> Self {
-        let mut shape = Self { plain: true, single: true, block: !text.is_empty() };
+        let mut shape = Self {
+            plain: true,
+            single: true,
+            block: !text.is_empty(),
+        };
         if text.starts_with("---") || text.starts_with("...") {
             shape.plain = false;
         }
@@ -511,7 +552,8 @@ impl Shape {
             let blank_before = before.is_none_or(|c| matches!(c, ' ' | '\t') || is_break(c));
             let indicator = match c {
                 '#' => blank_before,
-                ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`' => before.is_none(),
+                ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%'
+                | '@' | '`' => before.is_none(),
                 '?' | '-' => before.is_none() && blank_next,
                 ':' => blank_next,
                 _ => false,
@@ -567,19 +609,25 @@ mod tests {
         let mut inner = Branch::default();
         inner.push("x", Value::text("1"));
         inner.comment(" inline", true);
-        inner.push("y", Value::text("a: b"));
+        inner.push("z", Value::text("a: b"));
         let mut branch = Branch::default();
         branch.comment(" head", false);
-        branch.push("list", Value::List(vec![
-            Value::Map(inner),
-            Value::Comment(Comment { text: " before".into(), inline: false }),
-            Value::text("two\nlines\n"),
-        ]));
+        branch.push(
+            "list",
+            Value::List(vec![
+                Value::Map(inner),
+                Value::Comment(Comment {
+                    text: " before".into(),
+                    inline: false,
+                }),
+                Value::text("two\nlines\n"),
+            ]),
+        );
         branch.push("empty", Value::Map(Branch::default()));
         branch.comment(" foot", false);
         assert_eq!(
             write(&[branch], 4),
-            "# head\nlist:\n    - x: \"1\"\n      y: 'a: b' # inline\n    # before\n    - |\n      two\n      lines\nempty: {}\n# foot\n"
+            "# head\nlist:\n    - x: \"1\"\n      z: 'a: b' # inline\n    # before\n    - |\n      two\n      lines\nempty: {}\n# foot\n"
         );
     }
 }
