@@ -9,6 +9,7 @@
 //! | `controllers` | what makes objects live: deployments, jobs, namespaces, … |
 //! | `scheduler` | which node a pod goes to, or why none |
 //! | `stages` | nodes and pods that are simulated |
+//! | [`table`] | objects as rows |
 //! | [`serve`] | sockets and TLS |
 //! | [`proto`] | protobuf of the built-in kinds |
 //! | [`home`] | the folder of a cluster |
@@ -31,6 +32,7 @@ pub mod serve;
 mod server;
 mod stages;
 pub mod store;
+pub mod table;
 pub mod write;
 
 pub use in_process::InProcess;

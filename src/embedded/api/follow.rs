@@ -20,7 +20,7 @@ use crate::embedded::store::{Change, ChangeKind, Object, Watch};
 const BOOKMARKS: Duration = Duration::from_secs(60);
 
 /// Makes the text of an object as this watch wants it.
-pub type Render = Arc<dyn Fn(&Object) -> Bytes + Send + Sync>;
+pub type Render = Arc<dyn Fn(&Arc<Object>) -> Bytes + Send + Sync>;
 
 struct Following {
     watch: Watch,

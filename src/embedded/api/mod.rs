@@ -8,6 +8,7 @@ pub mod body;
 mod builtin;
 pub mod discovery;
 pub mod follow;
+pub mod negotiate;
 pub mod openapi;
 pub mod path;
 pub mod query;

@@ -273,8 +273,8 @@ pub fn convert(kind: &Kind, mut value: Value) -> Value {
     value
 }
 
-/// The text of a list.
-pub fn render_list(kind: &Kind, page: &Page) -> Bytes {
+/// What a list says about itself.
+pub fn list_metadata(page: &Page) -> Value {
     let mut metadata = json!({"resourceVersion": page.revision.to_string()});
     if let Some(metadata) = metadata.as_object_mut() {
         if !page.next.is_empty() {
@@ -284,6 +284,12 @@ pub fn render_list(kind: &Kind, page: &Page) -> Bytes {
             metadata.insert("remainingItemCount".to_owned(), remaining.into());
         }
     }
+    metadata
+}
+
+/// The text of a list.
+pub fn render_list(kind: &Kind, page: &Page) -> Bytes {
+    let metadata = list_metadata(page);
     let size: usize = page.objects.iter().map(|o| o.bytes().len() + 1).sum();
     let mut out = String::with_capacity(size + 200);
     out.push_str(&format!(

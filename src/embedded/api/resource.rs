@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, header};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::body::Body;
+use super::negotiate::{self, Form};
 use super::path::Target;
 use super::query;
 use super::read::{self, Filter};
@@ -15,6 +16,7 @@ use super::status::Status;
 use super::{Answer, Call, follow, subresource};
 use crate::embedded::proto;
 use crate::embedded::store::Object;
+use crate::embedded::table::{self, Include};
 use crate::embedded::write::{self, Deletion, Options, Part, Removed, patch::Patch};
 
 /// Answers a request about objects.
@@ -62,7 +64,45 @@ fn is_old_watch(path: &str) -> bool {
 }
 
 fn get(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, Status> {
-    subresource::whole(call, kind, target)
+    let object = find(call, kind, target)?;
+    shown(call, kind, &object, 200)
+}
+
+/// One object in the form that the client wants.
+fn shown(call: &Call<'_>, kind: &Kind, object: &Arc<Object>, code: u16) -> Result<Answer, Status> {
+    Ok(match negotiate::form(call.header(header::ACCEPT)) {
+        Form::Whole => Answer::text(code, read::render(kind, object)),
+        Form::Table => {
+            let metadata = json!({"resourceVersion": object.revision().to_string()});
+            let rows = std::slice::from_ref(object);
+            Answer::json(
+                code,
+                &table::table(kind, rows, include(call), metadata, true),
+            )
+        }
+        Form::Partial => Answer::json(code, &table::partial(&object.value())),
+        Form::Protobuf => protobuf(code, &read::convert(kind, (*object.value()).clone()))?,
+    })
+}
+
+fn protobuf(code: u16, value: &Value) -> Result<Answer, Status> {
+    match proto::encode(value) {
+        Ok(bytes) => Ok(Answer::text(code, Bytes::from(bytes)).media(proto::MEDIA)),
+        Err(_) => Err(Status::new(
+            406,
+            "NotAcceptable",
+            "only the following media types are accepted: application/json, application/yaml",
+        )),
+    }
+}
+
+/// What a request for a table wants to have of the objects themselves.
+fn include(call: &Call<'_>) -> Include {
+    match call.query.text("includeObject") {
+        "Object" => Include::Object,
+        "None" => Include::None,
+        _ => Include::Metadata,
+    }
 }
 
 /// Finds the object that a request is about.
@@ -93,14 +133,56 @@ pub(super) fn edit_of(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Res
 fn list(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, Status> {
     let filter = Filter::new(kind, &target.namespace, &call.query)?;
     let page = read::list(call.server, kind, &filter, &call.query)?;
-    Ok(Answer::text(200, read::render_list(kind, &page)))
+    Ok(match negotiate::form(call.header(header::ACCEPT)) {
+        Form::Whole => Answer::text(200, read::render_list(kind, &page)),
+        Form::Table => {
+            let metadata = read::list_metadata(&page);
+            let table = table::table(kind, &page.objects, include(call), metadata, true);
+            Answer::json(200, &table)
+        }
+        Form::Partial => {
+            let items: Vec<Value> = page
+                .objects
+                .iter()
+                .map(|object| table::partial(&object.value()))
+                .collect();
+            Answer::json(
+                200,
+                &json!({
+                    "kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1",
+                    "metadata": read::list_metadata(&page), "items": items,
+                }),
+            )
+        }
+        Form::Protobuf => {
+            let list: Value =
+                serde_json::from_slice(&read::render_list(kind, &page)).unwrap_or_default();
+            protobuf(200, &list)?
+        }
+    })
 }
 
 fn watch(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, Status> {
     let mut filter = Filter::new(kind, &target.namespace, &call.query)?;
     filter.name.clone_from(&target.name);
     let shown = Arc::clone(kind);
-    let render: follow::Render = Arc::new(move |object: &Object| read::render(&shown, object));
+    let headed = std::sync::atomic::AtomicBool::new(true);
+    let include = include(call);
+    let render: follow::Render = match negotiate::form(call.header(header::ACCEPT)) {
+        Form::Table => Arc::new(move |object: &Arc<Object>| {
+            // Only the first table of a watch says what its columns are.
+            let headed = headed.swap(false, std::sync::atomic::Ordering::Relaxed);
+            let metadata = json!({"resourceVersion": object.revision().to_string()});
+            let rows = std::slice::from_ref(object);
+            Bytes::from(table::table(&shown, rows, include, metadata, headed).to_string())
+        }),
+        Form::Partial => Arc::new(|object: &Arc<Object>| {
+            Bytes::from(table::partial(&object.value()).to_string())
+        }),
+        Form::Whole | Form::Protobuf => {
+            Arc::new(move |object: &Arc<Object>| read::render(&shown, object))
+        }
+    };
     let stream = follow::follow(call.server, kind, filter, &call.query, render)?;
     Ok(Answer {
         code: 200,

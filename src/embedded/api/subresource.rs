@@ -12,7 +12,7 @@ use super::path::Target;
 use super::registry::Kind;
 use super::selector::LabelSelector;
 use super::status::{Cause, Status};
-use super::{Answer, Call, read, resource};
+use super::{Answer, Call, resource};
 use crate::embedded::write::{self, Deletion, Options, Part};
 
 /// Answers a request about a part; `None` if the part is written like the object itself.
@@ -411,10 +411,4 @@ pub(super) async fn bind_collection(call: &Call<'_>, target: &Target) -> Result<
     bind_pod(call.server, &pods, &target, &binding, &options).await?;
     let done = Status::new(201, "", "");
     Ok(Answer::json(201, &done.to_json()))
-}
-
-/// The object that a part belongs to, as it is.
-pub(super) fn whole(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, Status> {
-    let object = resource::find(call, kind, target)?;
-    Ok(Answer::text(200, read::render(kind, &object)))
 }
