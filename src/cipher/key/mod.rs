@@ -5,6 +5,8 @@
 
 pub mod age;
 mod group;
+pub mod pgp;
+mod pgp_keybox;
 mod recipient;
 
 use std::fmt;
