@@ -8,6 +8,7 @@ use crate::embedded::server::Server;
 
 /// Writes what is missing.
 pub async fn run(server: &Server) -> Result<(), Status> {
+    super::definition::serve_all(server);
     let options = Options::controller("kube-apiserver");
     for (group, plural, namespace, value) in objects() {
         let Some(kind) = server.kind(group, plural) else {

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::definition;
 use crate::embedded::api::registry::Kind;
 
 /// Fills in a whole object.
@@ -16,6 +17,13 @@ pub(super) fn apply(kind: &Kind, value: &mut Value) {
     }
     if group.is_empty() && plural == "secrets" {
         secret(value);
+    }
+    if let Some(custom) = &kind.custom {
+        definition::fill(value, &custom.schema);
+        return;
+    }
+    if definition::is_definition(kind) {
+        definition::complete(value);
     }
     let Some(spec) = value.get_mut("spec").and_then(Value::as_object_mut) else {
         return;

@@ -103,7 +103,7 @@ pub async fn delete(
         };
         match put {
             Ok(object) if gone => {
-                super::rules::after_write(server, kind, &object);
+                super::rules::after_write(server, kind, &object, true);
                 return Ok(Removed::Gone(object));
             }
             Ok(object) => return Ok(Removed::Going(object)),

@@ -8,13 +8,16 @@
 //! `patch` and `strategic`; who owns which field is in `managed`. To add a rule for a kind, add it there, not here.
 
 pub mod bootstrap;
+mod check;
 mod defaults;
+mod definition;
 mod delete;
 mod fields;
 mod managed;
 mod meta;
 pub mod patch;
 mod rules;
+mod schema;
 mod strategic;
 mod unknown;
 
@@ -183,6 +186,7 @@ async fn create_as(
         let (namespace, name) = (namespace.to_owned(), name.to_owned());
         let key = kind.key(&namespace, &name);
         meta::check_name(kind, &name)?;
+        check::object(kind, &name, &value)?;
         if kind.namespaced {
             rules::namespace_takes_new(server, kind, &namespace, &name)?;
         }
@@ -207,7 +211,7 @@ async fn create_as(
             }
         };
         if !options.dry_run {
-            rules::after_write(server, kind, &object);
+            rules::after_write(server, kind, &object, false);
         }
         return Ok(Written {
             object,
@@ -282,6 +286,9 @@ async fn change_as(
                 managed::note_update(kind, Some(&before), &mut value, &who);
             }
         }
+        if part != Part::Other {
+            check::object(kind, name, &value)?;
+        }
         if value == *before {
             return Ok(Written {
                 object: current,
@@ -301,7 +308,7 @@ async fn change_as(
         match put {
             Ok(object) => {
                 if !options.dry_run {
-                    rules::after_write(server, kind, &object);
+                    rules::after_write(server, kind, &object, gone);
                 }
                 return Ok(Written {
                     object,

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Part;
+use super::{Part, definition};
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::{Cause, Status};
 use crate::embedded::server::Server;
@@ -201,4 +201,12 @@ pub(super) fn namespace_takes_new(
 }
 
 /// Lets the server itself follow a write: definitions change which kinds are served.
-pub(super) fn after_write(_server: &Server, _kind: &Kind, _object: &Object) {}
+pub(super) fn after_write(server: &Server, kind: &Kind, object: &Object, gone: bool) {
+    if definition::is_definition(kind) {
+        if gone {
+            definition::forget(server, object);
+        } else {
+            definition::serve(server.registry(), &object.value());
+        }
+    }
+}

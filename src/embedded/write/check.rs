@@ -1,0 +1,279 @@
+//! Whether an object as a whole makes sense for its kind.
+
+use serde_json::Value;
+
+use super::{definition, schema};
+use crate::embedded::api::registry::Kind;
+use crate::embedded::api::selector::LabelSelector;
+use crate::embedded::api::status::{Cause, Status};
+
+/// Refuses an object that makes no sense.
+pub(super) fn object(kind: &Kind, name: &str, value: &Value) -> Result<(), Status> {
+    let mut causes = Vec::new();
+    if let Some(custom) = &kind.custom {
+        causes.extend(schema::check(value, &custom.schema, ""));
+    } else if definition::is_definition(kind) {
+        return definition::refuse(kind, name, value);
+    }
+    check_labels(value, &mut causes);
+    match (kind.group.as_str(), kind.plural.as_str()) {
+        ("", "pods") => pod(value.get("spec"), "spec", true, &mut causes),
+        ("apps", "deployments" | "replicasets" | "statefulsets" | "daemonsets") => {
+            workload(value, &mut causes);
+        }
+        ("batch", "jobs") => {
+            pod(
+                value.pointer("/spec/template/spec"),
+                "spec.template.spec",
+                false,
+                &mut causes,
+            );
+            let policy = value.pointer("/spec/template/spec/restartPolicy");
+            if let Some(policy) = policy.filter(|policy| *policy == "Always") {
+                let at = "spec.template.spec.restartPolicy";
+                causes.push(Cause::unsupported(at, policy, &["OnFailure", "Never"]));
+            }
+        }
+        ("batch", "cronjobs") => cron_job(value, &mut causes),
+        ("", "services") => service(value, &mut causes),
+        ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => {
+            if value
+                .pointer("/roleRef/name")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .is_empty()
+            {
+                causes.push(Cause::required("roleRef.name", ""));
+            }
+        }
+        _ => {}
+    }
+    if causes.is_empty() {
+        return Ok(());
+    }
+    Err(Status::invalid(kind, name, &causes))
+}
+
+fn text<'a>(value: &'a Value, at: &str) -> &'a str {
+    value
+        .pointer(at)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+}
+
+const VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
+const KEY: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
+
+fn is_word(text: &str) -> bool {
+    let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    let edge = |b: Option<&u8>| b.is_none_or(u8::is_ascii_alphanumeric);
+    let bytes = text.as_bytes();
+    bytes.iter().copied().all(good) && edge(bytes.first()) && edge(bytes.last())
+}
+
+fn is_label(text: &str) -> bool {
+    let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    !text.is_empty()
+        && text.len() <= 63
+        && text.bytes().all(good)
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+fn check_labels(value: &Value, causes: &mut Vec<Cause>) {
+    let labels = value.pointer("/metadata/labels").and_then(Value::as_object);
+    for (key, value) in labels.into_iter().flatten() {
+        let name = key.rsplit('/').next().unwrap_or_default();
+        if name.is_empty() || !is_word(name) {
+            causes.push(Cause::invalid("metadata.labels", &key.as_str().into(), KEY));
+        }
+        let text = value.as_str().unwrap_or_default();
+        if text.len() > 63 {
+            causes.push(Cause::invalid(
+                "metadata.labels",
+                value,
+                "must be no more than 63 bytes",
+            ));
+        } else if !is_word(text) {
+            causes.push(Cause::invalid("metadata.labels", value, VALUE));
+        }
+    }
+}
+
+fn pod(spec: Option<&Value>, path: &str, alone: bool, causes: &mut Vec<Cause>) {
+    let Some(spec) = spec else {
+        causes.push(Cause::required(format!("{path}.containers"), ""));
+        return;
+    };
+    let containers = spec.get("containers").and_then(Value::as_array);
+    if containers.is_none_or(Vec::is_empty) {
+        causes.push(Cause::required(format!("{path}.containers"), ""));
+    }
+    let volumes: Vec<&str> = list(spec, "volumes")
+        .map(|volume| text(volume, "/name"))
+        .collect();
+    let mut seen: Vec<&str> = Vec::new();
+    for field in ["initContainers", "containers"] {
+        for (at, container) in list(spec, field).enumerate() {
+            let at = format!("{path}.{field}[{at}]");
+            let name = text(container, "/name");
+            if name.is_empty() {
+                causes.push(Cause::required(format!("{at}.name"), ""));
+            } else if !is_label(name) {
+                causes.push(Cause::invalid(format!("{at}.name"), &name.into(), LABEL));
+            } else if seen.contains(&name) {
+                causes.push(Cause::duplicate(format!("{at}.name"), &name.into()));
+            }
+            seen.push(name);
+            let image = text(container, "/image");
+            // Templates may leave the image to whoever fills them in.
+            if image.is_empty() && alone {
+                causes.push(Cause::required(format!("{at}.image"), ""));
+            }
+            for (number, mount) in list(container, "volumeMounts").enumerate() {
+                let volume = text(mount, "/name");
+                if !volumes.contains(&volume) {
+                    causes.push(Cause {
+                        reason: "FieldValueNotFound",
+                        message: format!("Not found: \"{volume}\""),
+                        field: format!("{at}.volumeMounts[{number}].name"),
+                    });
+                }
+            }
+            for (number, port) in list(container, "ports").enumerate() {
+                check_port(
+                    port,
+                    "containerPort",
+                    &format!("{at}.ports[{number}]"),
+                    causes,
+                );
+            }
+        }
+    }
+    if let Some(policy) = spec.get("restartPolicy")
+        && !matches!(policy.as_str(), Some("Always" | "OnFailure" | "Never"))
+    {
+        let at = format!("{path}.restartPolicy");
+        causes.push(Cause::unsupported(
+            at,
+            policy,
+            &["Always", "OnFailure", "Never"],
+        ));
+    }
+}
+
+fn check_port(port: &Value, field: &str, at: &str, causes: &mut Vec<Cause>) {
+    match port.get(field).and_then(Value::as_i64) {
+        Some(1..=65535) => {}
+        None | Some(0) => causes.push(Cause::required(format!("{at}.{field}"), "")),
+        Some(number) => causes.push(Cause::invalid(
+            format!("{at}.{field}"),
+            &number.into(),
+            "must be between 1 and 65535, inclusive",
+        )),
+    }
+}
+
+fn list<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
+    let list = value.get(field).and_then(Value::as_array);
+    list.into_iter().flatten()
+}
+
+fn workload(value: &Value, causes: &mut Vec<Cause>) {
+    if let Some(replicas) = value.pointer("/spec/replicas").and_then(Value::as_i64)
+        && replicas < 0
+    {
+        causes.push(Cause::invalid(
+            "spec.replicas",
+            &replicas.into(),
+            "must be greater than or equal to 0",
+        ));
+    }
+    let empty = |selector: &Value| selector.as_object().is_none_or(serde_json::Map::is_empty);
+    match value.pointer("/spec/selector") {
+        None | Some(Value::Null) => causes.push(Cause::required("spec.selector", "")),
+        Some(selector) if empty(selector) => causes.push(Cause::invalid(
+            "spec.selector",
+            selector,
+            "empty selector is invalid for deployment",
+        )),
+        Some(selector) => {
+            let labels = value.pointer("/spec/template/metadata/labels");
+            let own = LabelSelector::from_json(selector);
+            let label = |name: &str| labels?.get(name)?.as_str();
+            if !own.matches(label) {
+                let labels = labels
+                    .cloned()
+                    .unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+                causes.push(Cause::invalid(
+                    "spec.template.metadata.labels",
+                    &labels,
+                    "`selector` does not match template `labels`",
+                ));
+            }
+        }
+    }
+    pod(
+        value.pointer("/spec/template/spec"),
+        "spec.template.spec",
+        false,
+        causes,
+    );
+    let policy = value.pointer("/spec/template/spec/restartPolicy");
+    if let Some(policy) = policy.filter(|policy| *policy != "Always") {
+        let at = "spec.template.spec.restartPolicy";
+        causes.push(Cause::unsupported(at, policy, &["Always"]));
+    }
+}
+
+fn cron_job(value: &Value, causes: &mut Vec<Cause>) {
+    let schedule = text(value, "/spec/schedule");
+    let fields: Vec<&str> = schedule.split_whitespace().collect();
+    if schedule.is_empty() {
+        causes.push(Cause::required("spec.schedule", ""));
+    } else if !schedule.starts_with('@') && fields.len() != 5 {
+        let detail = format!(
+            "expected exactly 5 fields, found {}: [{}]",
+            fields.len(),
+            fields.join(" ")
+        );
+        causes.push(Cause::invalid("spec.schedule", &schedule.into(), &detail));
+    }
+    let spec = value.pointer("/spec/jobTemplate/spec/template/spec");
+    pod(spec, "spec.jobTemplate.spec.template.spec", false, causes);
+}
+
+fn service(value: &Value, causes: &mut Vec<Cause>) {
+    let kind = text(value, "/spec/type");
+    let headless = text(value, "/spec/clusterIP") == "None";
+    let spec = value.get("spec").unwrap_or(&Value::Null);
+    if list(spec, "ports").next().is_none() && kind != "ExternalName" && !headless {
+        causes.push(Cause::required("spec.ports", ""));
+    }
+    let many = list(spec, "ports").count() > 1;
+    for (at, port) in list(spec, "ports").enumerate() {
+        let at = format!("spec.ports[{at}]");
+        if many && text(port, "/name").is_empty() {
+            causes.push(Cause::required(format!("{at}.name"), ""));
+        }
+        match port.get("port").and_then(Value::as_i64) {
+            Some(1..=65535) => {}
+            number => causes.push(Cause::invalid(
+                format!("{at}.port"),
+                &number.unwrap_or(0).into(),
+                "must be between 1 and 65535, inclusive",
+            )),
+        }
+    }
+    if !matches!(
+        kind,
+        "" | "ClusterIP" | "NodePort" | "LoadBalancer" | "ExternalName"
+    ) {
+        causes.push(Cause::unsupported(
+            "spec.type",
+            &kind.into(),
+            &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"],
+        ));
+    }
+}
