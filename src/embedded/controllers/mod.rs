@@ -6,6 +6,7 @@
 //!
 //! To add a controller: a file with a type that implements [`Controller`], and a line in [`spawn`].
 
+mod budgets;
 mod cron_job;
 mod daemon_set;
 mod deployment;
@@ -13,6 +14,7 @@ mod endpoints;
 mod event;
 mod garbage;
 mod job;
+mod load_balancers;
 mod namespace;
 mod owned;
 pub(super) mod pods;
@@ -21,6 +23,7 @@ pub(super) mod runtime;
 mod service_account;
 mod stateful_set;
 mod template;
+mod volumes;
 
 pub(super) use event::Event;
 pub(super) use pods::{Pod, Pods};
@@ -71,6 +74,9 @@ pub(super) fn spawn(server: &Server) -> Running {
         context.clone(),
         service_account::ServiceAccounts,
     ));
+    tasks.spawn(runtime::run(context.clone(), volumes::Volumes));
+    tasks.spawn(runtime::run(context.clone(), load_balancers::LoadBalancers));
+    tasks.spawn(runtime::run(context.clone(), budgets::Budgets));
     tasks.spawn(runtime::run(context, endpoints::Endpoints));
     tasks.spawn(garbage::run(server.clone()));
     Running { _tasks: tasks }
