@@ -12,6 +12,7 @@
 
 pub mod axis;
 pub mod cipher;
+pub mod cloud;
 pub mod component;
 pub mod diag;
 pub mod distribution;

@@ -68,12 +68,14 @@ pub async fn lock_groups(
     for (recipients, part) in groups.iter().zip(&parts) {
         let mut group = Group::new();
         for recipient in recipients {
-            let enc = keyring.lock(recipient, part).await.map_err(|error| {
+            let context = |error: Error| {
                 error.within(format_args!(
                     "cannot lock the data key for {} `{recipient}`",
                     recipient.kind().name()
                 ))
-            })?;
+            };
+            let recipient = &keyring.settle(recipient).await.map_err(context)?;
+            let enc = keyring.lock(recipient, part).await.map_err(context)?;
             let created_at = match recipient.kind() {
                 Kind::Age => String::new(),
                 _ => now.to_owned(),

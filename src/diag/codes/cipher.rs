@@ -115,4 +115,52 @@ with its agent must hold it."
     PGP_FAILED = "E0963" Denied "an OpenPGP key cannot be used"
 "The key is there but does not work: its passphrase is missing or wrong, it has expired or been revoked, or it has no subkey
 that encrypts. `gpg --list-keys --with-subkey-fingerprint` shows its state."
+    AWS_NO_CREDENTIALS = "E0965" Missing "there are no credentials for AWS KMS"
+"Nothing says who asks AWS KMS. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile with AWS_PROFILE in ~/.aws, or run with a
+role. A file may name its own profile in `aws_profile`. The help line names every place that was looked at."
+    AWS_DENIED = "E0966" Denied "AWS KMS refuses"
+"The credentials were found but the policy of the key or of the role does not allow kms:Encrypt or kms:Decrypt, the encryption
+context differs, or the credentials have expired.
+The message repeats the service's own words."
+    AWS_UNKNOWN = "E0967" Missing "AWS KMS does not know the key"
+"The service answered, but the ARN names another account or region, or the key was deleted. Compare the recipient with the service's list of keys."
+    AWS_UNREACHABLE = "E0968" Unavailable "AWS KMS does not answer"
+"No connection could be made, or the service failed. Check the network and proxies.
+The address is that of the ARN's region; AWS_ENDPOINT_URL_KMS replaces it. Other recipients of the file are tried as well."
+    GCP_NO_CREDENTIALS = "E0970" Missing "there are no credentials for Google Cloud KMS"
+"Nothing says who asks Google Cloud KMS. Set GOOGLE_CREDENTIALS to a service account's key or its path, GOOGLE_OAUTH_ACCESS_TOKEN, or log in with
+`gcloud auth application-default login`. The help line names every place that was looked at."
+    GCP_DENIED = "E0971" Denied "Google Cloud KMS refuses"
+"The credentials were found but the account lacks cloudkms.cryptoKeyVersions.useToEncrypt or useToDecrypt, or the token has expired.
+The message repeats the service's own words."
+    GCP_UNKNOWN = "E0972" Missing "Google Cloud KMS does not know the key"
+"The service answered, but the project, location, key ring or key in the resource name is not there, or the API is not enabled. Compare the recipient with the service's list of keys."
+    GCP_UNREACHABLE = "E0973" Unavailable "Google Cloud KMS does not answer"
+"No connection could be made, or the service failed. Check the network and proxies.
+SOPS_GCP_KMS_ENDPOINT replaces the address. Other recipients of the file are tried as well."
+    AZURE_NO_CREDENTIALS = "E0975" Missing "there are no credentials for Azure Key Vault"
+"Nothing says who asks Azure Key Vault. Set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, log in with `az login`, or run with a managed
+identity. The help line names every place that was looked at."
+    AZURE_DENIED = "E0976" Denied "Azure Key Vault refuses"
+"The credentials were found but the identity lacks the permissions to encrypt and decrypt with keys of the vault, or its secret has expired.
+The message repeats the service's own words."
+    AZURE_UNKNOWN = "E0977" Missing "Azure Key Vault does not know the key"
+"The service answered, but the vault has no key of this name and version, or it was deleted or disabled. Compare the recipient with the service's list of keys."
+    AZURE_UNREACHABLE = "E0978" Unavailable "Azure Key Vault does not answer"
+"No connection could be made, or the service failed. Check the network and proxies.
+The vault's address is part of the recipient; a firewall of the vault may refuse this machine. Other recipients of the file are tried as well."
+    VAULT_NO_CREDENTIALS = "E0980" Missing "there are no credentials for the transit engine of Vault"
+"Nothing says who asks the transit engine of Vault. Set VAULT_TOKEN, or log in with `vault login`, which writes ~/.vault-token. The help line names every place that was looked at."
+    VAULT_DENIED = "E0981" Denied "the transit engine of Vault refuses"
+"The credentials were found but the token has expired or its policy does not allow update on the key's encrypt and decrypt paths,
+or VAULT_NAMESPACE is missing.
+The message repeats the service's own words."
+    VAULT_UNKNOWN = "E0982" Missing "the transit engine of Vault does not know the key"
+"The service answered, but the engine is mounted at another path, or has no key of this name. Compare the recipient with the service's list of keys."
+    VAULT_UNREACHABLE = "E0983" Unavailable "the transit engine of Vault does not answer"
+"No connection could be made, or the service failed. Check the network and proxies.
+The address is part of the recipient; VAULT_ADDR is not used for files that name another. Other recipients of the file are tried as well."
+    SERVICE_ANSWER = "E0990" Unavailable "the answer of a key service cannot be used"
+"The service, or something between that answers for it, sent what its interface does not have: a proxy's page, a cut-off answer
+or a refusal of another kind. The message repeats the status and the service's own words."
 }
