@@ -21,6 +21,7 @@ pub mod error;
 pub mod exec;
 pub mod facts;
 pub mod k8s;
+pub mod kubeconfig;
 pub mod ops;
 pub mod pki;
 pub mod plan;

@@ -4,6 +4,7 @@
 //! bring their own.
 
 mod event;
+pub mod real;
 
 use std::sync::Arc;
 

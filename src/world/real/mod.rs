@@ -1,0 +1,110 @@
+//! The machine: the only place that wires the real clients together.
+
+mod contexts;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use contexts::Files;
+
+use super::{Contexts, Memory, Platform, World};
+use crate::axis::{Axis, Provider};
+use crate::diag::codes::model::NOT_THERE_YET;
+use crate::error::{Error, Result};
+use crate::provider::Embedded;
+use crate::state::State;
+
+/// Where things are on this machine; whoever starts ksail finds out and says so.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// ksail's state folder.
+    pub state: PathBuf,
+    /// The ksail binary, which serves embedded clusters.
+    pub program: PathBuf,
+    /// The files of the user's kubeconfig, in order.
+    pub kubeconfig: Vec<PathBuf>,
+}
+
+/// The real world.
+pub struct Machine {
+    state: State,
+    contexts: Arc<dyn Contexts>,
+    embedded: Arc<Embedded>,
+}
+
+impl Machine {
+    /// Wires the world together; nothing is touched yet.
+    pub fn new(places: Places) -> Self {
+        let state = State::new(places.state);
+        let contexts: Arc<dyn Contexts> = Arc::new(Files::new(places.kubeconfig));
+        let embedded = Arc::new(Embedded::new(
+            state.clone(),
+            places.program,
+            contexts.clone(),
+        ));
+        Self {
+            state,
+            contexts,
+            embedded,
+        }
+    }
+}
+
+impl World for Machine {
+    fn platform(&self, provider: Provider) -> Result<Arc<dyn Platform>> {
+        match provider {
+            Provider::Embedded => Ok(self.embedded.clone()),
+            other => Ok(Arc::new(Absent(other))),
+        }
+    }
+
+    fn contexts(&self) -> Arc<dyn Contexts> {
+        self.contexts.clone()
+    }
+
+    fn memory(&self) -> Arc<dyn Memory> {
+        Arc::new(self.state.clone())
+    }
+}
+
+/// A provider that plans and cannot yet be carried out: it sees no clusters and says of every action that it is not there.
+struct Absent(Provider);
+
+impl Absent {
+    fn error(&self) -> Error {
+        Error::new(
+            &NOT_THERE_YET,
+            format!("the {} provider cannot carry out plans yet", self.0.name()),
+        )
+        .help("run the same definition simulated: add `--simulate`, or use `provider: embedded()`")
+    }
+}
+
+impl Platform for Absent {
+    fn observe<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a crate::spec::ClusterName,
+    ) -> futures::future::BoxFuture<'a, Result<Option<crate::facts::Facts>>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn list(&self) -> futures::future::BoxFuture<'_, Result<Vec<crate::facts::Facts>>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn can(&self, _: &crate::step::Action) -> Result<()> {
+        Err(self.error())
+    }
+
+    fn perform<'a>(&'a self, _: &'a super::Work<'a>) -> futures::future::BoxFuture<'a, Result<()>> {
+        Box::pin(async { Err(self.error()) })
+    }
+
+    fn kubeconfig<'a>(
+        &'a self,
+        _: &'a str,
+    ) -> futures::future::BoxFuture<'a, Result<super::Access>> {
+        Box::pin(async { Err(self.error()) })
+    }
+}
