@@ -1,3 +1,5 @@
 //! The `ksail` program: a thin face on the library.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    ksail::cli::main()
+}

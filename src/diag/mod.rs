@@ -4,6 +4,7 @@
 
 pub mod codes;
 mod place;
+pub mod report;
 pub mod suggest;
 
 pub use codes::{Code, Kind};

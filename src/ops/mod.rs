@@ -1,3 +1,4 @@
 //! Use cases: observe → plan → perform. One file per noun; a command and a native function that do the same call the same.
 
+pub mod cluster;
 pub mod fleet;

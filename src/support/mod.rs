@@ -8,7 +8,7 @@ mod show;
 mod table;
 
 pub use notes::note;
-pub use show::{Grid, grids, json, superscript};
+pub use show::{Grid, grids, json, markdown, superscript};
 pub use table::{COMPONENTS, PROVIDERS, Subject, UPDATES};
 
 use crate::axis::{Aspect, Axis, Component, Distribution, Feature, Provider, Slot};

@@ -23,6 +23,23 @@ pub fn grids() -> Vec<Grid> {
     vec![provider_grid(), component_grid(), update_grid()]
 }
 
+/// A table for a document, with its notes.
+pub fn markdown(grid: &Grid) -> String {
+    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+    let rule = format!("|{}\n", " --- |".repeat(grid.columns.len()));
+    let rows: String = grid.rows.iter().map(|row| line(row)).collect();
+    let notes: String = grid
+        .notes
+        .iter()
+        .map(|(number, note)| format!("- {} {note}\n", superscript(*number)))
+        .collect();
+    format!(
+        "### {}\n\n{}{rule}{rows}\n{notes}",
+        grid.title,
+        line(&grid.columns)
+    )
+}
+
 /// All tables as data.
 pub fn json() -> Value {
     let by_distribution = |text: &dyn Fn(usize) -> Value| -> Value {

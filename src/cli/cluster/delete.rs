@@ -1,0 +1,76 @@
+//! `ksail cluster delete`.
+
+use std::process::ExitCode;
+
+use crate::axis::Provider;
+use crate::cli::display::Display;
+use crate::cli::{Context, machine, run as running, show};
+use crate::error::{Error, Result};
+use crate::exec::OnFailure;
+use crate::ops::{self, fleet};
+use crate::runtime::ScriptHooks;
+use crate::world::World;
+
+const EXAMPLES: &str = "Examples:
+  ksail cluster delete dev
+  ksail cluster delete ci-1 ci-2 --yes
+  ksail cluster delete --all --yes";
+
+/// Remove clusters.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The clusters, by name or context
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    names: Vec<String>,
+    /// All there are
+    #[arg(long)]
+    all: bool,
+    /// Remove without asking
+    #[arg(long, short = 'y', visible_alias = "force")]
+    yes: bool,
+    /// Look only at this provider
+    #[arg(long, short = 'p', value_parser = super::provider)]
+    provider: Option<Provider>,
+}
+
+pub(super) fn run(args: &Args, cx: &Context) -> Result<ExitCode> {
+    let world = machine::world()?;
+    machine::block_on(async |cancel| {
+        let world: &dyn World = world.as_ref();
+        let facts = if args.all {
+            ops::cluster::list(world, args.provider).await?
+        } else {
+            let mut facts = Vec::new();
+            let mut problems = Vec::new();
+            for name in &args.names {
+                match ops::cluster::find(world, name, args.provider).await {
+                    Ok(found) => facts.push(found),
+                    Err(problem) => problems.push(problem),
+                }
+            }
+            // One wrong name removes nothing.
+            if let Some(problem) = Error::gather(problems) {
+                return Err(problem);
+            }
+            facts
+        };
+        if facts.is_empty() {
+            show::data("No clusters found.");
+            return Ok(());
+        }
+        let planned = fleet::plan_removal(&facts)?;
+        running::consent(world, &planned, args.yes)?;
+        let display = Display::new(cx);
+        let run = fleet::Run {
+            parallel: 8,
+            on_failure: OnFailure::Keep,
+            listener: display.listener(),
+            cancel,
+        };
+        let result = fleet::perform(world, &planned, &ScriptHooks::new(&[]), &run).await;
+        display.finish(&planned.plan, result.is_ok());
+        result
+    })?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,65 @@
+//! `ksail cluster …`: clusters by name, whatever made them.
+
+mod delete;
+mod info;
+mod list;
+mod power;
+mod switch;
+
+use std::process::ExitCode;
+
+use super::Context;
+use crate::axis::{Axis, Provider};
+use crate::error::Result;
+
+const EXAMPLES: &str = "Examples:
+  ksail cluster list          show the clusters there are
+  ksail cluster info dev      show one of them
+  ksail cluster stop dev      switch it off
+  ksail cluster delete dev    remove it";
+
+/// Look at, switch on and off, and remove clusters.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Show the clusters there are
+    List(list::Args),
+    /// Show what is known of a cluster
+    Info(info::Args),
+    /// Remove clusters
+    Delete(delete::Args),
+    /// Switch a cluster on
+    #[command(after_help = power::START)]
+    Start(power::Args),
+    /// Switch a cluster off; its state is kept
+    #[command(after_help = power::STOP)]
+    Stop(power::Args),
+    /// Make a cluster's context the current one
+    Switch(switch::Args),
+}
+
+pub(super) fn run(args: Args, cx: &Context) -> Result<ExitCode> {
+    match args.command {
+        Command::List(args) => list::run(&args, cx),
+        Command::Info(args) => info::run(&args, cx),
+        Command::Delete(args) => delete::run(&args, cx),
+        Command::Start(args) => power::run(&args, power::Goal::On),
+        Command::Stop(args) => power::run(&args, power::Goal::Off),
+        Command::Switch(args) => switch::run(&args),
+    }
+}
+
+fn provider(name: &str) -> std::result::Result<Provider, String> {
+    Provider::parse(name).ok_or_else(|| {
+        format!(
+            "there are {}",
+            crate::diag::suggest::one_of(<Provider as Axis>::names())
+        )
+    })
+}

@@ -1,0 +1,73 @@
+//! Where things are on this machine, from the environment; the threads that commands work with.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::show;
+use crate::diag::codes::command::NO_RUNTIME;
+use crate::error::{Error, Result};
+use crate::world::real::{Machine, Places};
+
+/// The places that the environment names.
+pub(super) fn places() -> Result<Places> {
+    let program = std::env::current_exe().map_err(|cause| {
+        Error::new(&NO_RUNTIME, "ksail cannot find its own program").because(cause)
+    })?;
+    let home = etcetera::home_dir().unwrap_or_else(|_| PathBuf::from("/"));
+    let state = std::env::var_os("KSAIL_HOME")
+        .filter(|value| !value.is_empty())
+        .map_or_else(|| home.join(".ksail"), PathBuf::from);
+    let kubeconfig = match std::env::var_os("KUBECONFIG").filter(|value| !value.is_empty()) {
+        Some(list) => std::env::split_paths(&list)
+            .filter(|path| !path.as_os_str().is_empty())
+            .collect(),
+        None => vec![home.join(".kube").join("config")],
+    };
+    // Embedded clusters outlive the folder that the command was given in.
+    let state = std::path::absolute(&state).unwrap_or(state);
+    Ok(Places {
+        state,
+        program,
+        kubeconfig,
+    })
+}
+
+/// This machine's world.
+pub(super) fn world() -> Result<Arc<Machine>> {
+    Ok(Arc::new(Machine::new(places()?)))
+}
+
+/// Runs work that waits for the outside; Ctrl-C cancels it, a second one ends the program at once.
+pub(super) fn block_on<T>(work: impl AsyncFnOnce(CancellationToken) -> Result<T>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|cause| {
+            Error::new(&NO_RUNTIME, "the program's threads cannot be started").because(cause)
+        })?;
+    let cancel = CancellationToken::new();
+    let token = cancel.clone();
+    runtime.spawn(async move {
+        if tokio::signal::ctrl_c().await.is_err() {
+            return;
+        }
+        show::note("cancelling: finishing the steps that have begun; press Ctrl-C again to stop now");
+        token.cancel();
+        if tokio::signal::ctrl_c().await.is_ok() {
+            show::note("stopped; what was begun is left as it is: run again to continue, or add --destroy to remove it");
+            stop();
+        }
+    });
+    let result = runtime.block_on(work(cancel));
+    // Threads that still work on a file or a script are not waited for.
+    runtime.shutdown_background();
+    result
+}
+
+#[allow(clippy::exit, reason = "the second Ctrl-C means now")]
+fn stop() {
+    std::process::exit(130);
+}

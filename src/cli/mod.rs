@@ -1,0 +1,205 @@
+//! The terminal face: reads the command line, prints, catches signals. One file per command.
+//!
+//! To add a command: a file with its arguments and `run`, a variant of [`Command`] and an arm in [`dispatch`].
+
+mod check;
+mod cluster;
+mod completion;
+mod display;
+mod doc;
+mod embedded;
+mod explain;
+mod machine;
+mod man;
+mod plan;
+mod repl;
+mod run;
+mod scripted;
+mod show;
+mod support;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+
+use crate::diag::Kind;
+use crate::error::Result;
+
+/// Kubernetes clusters, defined as scripts.
+#[derive(Debug, Parser)]
+#[command(name = "ksail", version, max_term_width = 110, after_help = EXAMPLES, propagate_version = true)]
+pub struct Root {
+    #[command(subcommand)]
+    command: Command,
+    /// How data is printed
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        help_heading = "Output"
+    )]
+    output: Output,
+    /// When colours are used
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        help_heading = "Output"
+    )]
+    color: Color,
+}
+
+const EXAMPLES: &str = "Examples:
+  ksail run cluster.rhai           bring up what the script defines
+  ksail plan cluster.rhai          show what that would do
+  ksail run --simulate ci.rhai     the same with every provider simulated
+  ksail cluster list               show the clusters there are
+  ksail doc cluster                how clusters are defined
+  ksail explain E0205              what a code means";
+
+/// How data is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    #[default]
+    Text,
+    /// As JSON.
+    Json,
+    /// As Markdown, where tables are printed.
+    Markdown,
+}
+
+/// When colours are used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Bring up what a script defines
+    Run(run::Args),
+    /// Show what a run would do
+    Plan(plan::Args),
+    /// Find everything that is wrong with a script
+    Check(check::Args),
+    /// Look at, switch on and off, and remove clusters
+    Cluster(cluster::Args),
+    /// Show what runs where, what brings what and what a change costs
+    Support(support::Args),
+    /// Show the functions that scripts can call
+    Doc(doc::Args),
+    /// Explain a diagnostic code
+    Explain(explain::Args),
+    /// Explore the language at a prompt
+    Repl(repl::Args),
+    /// Print the completion script of a shell
+    Completion(completion::Args),
+    /// Write the manual pages
+    Man(man::Args),
+    #[command(hide = true)]
+    Embedded(embedded::Args),
+}
+
+/// What every command gets.
+pub(crate) struct Context {
+    pub(crate) output: Output,
+    pub(crate) color: Color,
+}
+
+/// Reads the command line, does what it says and gives the exit code.
+pub fn main() -> ExitCode {
+    // Two providers of cryptography are in reach; without a choice the first TLS client would fail.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let arguments: Vec<std::ffi::OsString> = std::env::args_os().collect();
+    let mut command = Root::command();
+    // `run FILE --help` tells the script's parameters too.
+    if let Some(text) = scripted::parameters_help(&arguments) {
+        command = command.mut_subcommand("run", |run| run.after_help(text));
+    }
+    let root = match command
+        .try_get_matches_from(arguments)
+        .and_then(|matches| Root::from_arg_matches(&matches))
+    {
+        Ok(root) => root,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let cx = Context {
+        output: root.output,
+        color: root.color,
+    };
+    match dispatch(root.command, &cx) {
+        Ok(code) => code,
+        Err(error) => {
+            let code = exit_code(error.kind());
+            show::error(error, &cx);
+            code
+        }
+    }
+}
+
+fn dispatch(command: Command, cx: &Context) -> Result<ExitCode> {
+    match command {
+        Command::Run(args) => run::run(args, cx),
+        Command::Plan(args) => plan::run(args, cx),
+        Command::Check(args) => check::run(args, cx),
+        Command::Cluster(args) => cluster::run(args, cx),
+        Command::Support(args) => support::run(&args, cx),
+        Command::Doc(args) => doc::run(&args, cx),
+        Command::Explain(args) => explain::run(&args, cx),
+        Command::Repl(args) => repl::run(&args, cx),
+        Command::Completion(args) => completion::run(&args),
+        Command::Man(args) => man::run(&args),
+        Command::Embedded(args) => embedded::run(&args),
+    }
+}
+
+/// 2 for wrong usage, 130 for what the user stopped, 1 for everything else.
+fn exit_code(kind: Kind) -> ExitCode {
+    ExitCode::from(match kind {
+        Kind::Usage => 2,
+        Kind::Cancelled => 130,
+        _ => 1,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Root::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_examples() {
+        fn visit(command: &clap::Command, path: &str) {
+            for inner in command
+                .get_subcommands()
+                .filter(|inner| !inner.is_hide_set() && inner.get_name() != "help")
+            {
+                let path = format!("{path} {}", inner.get_name());
+                assert!(
+                    inner
+                        .get_after_help()
+                        .is_some_and(|text| text.to_string().contains("Example")),
+                    "{path}"
+                );
+                visit(inner, &path);
+            }
+        }
+        visit(&Root::command(), "ksail");
+    }
+}

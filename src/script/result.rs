@@ -1,0 +1,166 @@
+//! What a script yields: the value of its last expression as clusters.
+
+use std::collections::BTreeMap;
+
+use rhai::{Array, Dynamic, Map};
+
+use super::Script;
+use super::closure::Closure;
+use super::session::Param;
+use super::value::kind;
+use crate::diag::Label;
+use crate::diag::codes::language::NO_CLUSTERS;
+use crate::diag::codes::model::DUPLICATE_CLUSTER;
+use crate::error::{Error, Result};
+use crate::natives::{ClusterValue, FleetValue, MatrixValue};
+use crate::spec::{Hook, Spec};
+
+/// The clusters that a script yields, with the run's options.
+pub struct Fleet {
+    /// The clusters, in the order of the script.
+    pub clusters: Vec<Defined>,
+    /// The parameters that the script declares.
+    pub params: Vec<Param>,
+    /// The tasks that it declares.
+    pub tasks: Vec<Task>,
+}
+
+/// One cluster of a script.
+#[derive(Clone)]
+pub struct Defined {
+    /// The cluster, checked.
+    pub spec: Spec,
+    /// Where it is defined.
+    pub place: Option<Label>,
+    /// What rules on its changes.
+    pub policy: Option<Closure>,
+    /// What is called back, and when.
+    pub hooks: BTreeMap<Hook, Closure>,
+    value: ClusterValue,
+}
+
+impl Defined {
+    /// The value that hooks are called with.
+    pub fn value(&self) -> &ClusterValue {
+        &self.value
+    }
+}
+
+/// A task of a script.
+#[derive(Clone)]
+pub struct Task {
+    /// Its name.
+    pub name: String,
+    /// What it does.
+    pub closure: Closure,
+}
+
+impl std::fmt::Debug for Fleet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list()
+            .entries(self.clusters.iter().map(|defined| &defined.spec.name))
+            .finish()
+    }
+}
+
+pub(super) fn fleet(value: Dynamic, script: &Script) -> Result<Fleet> {
+    let mut values = Vec::new();
+    collect(&value, &mut values)?;
+    let session = &script.inner().session;
+    let tasks: Vec<Task> = session
+        .tasks()
+        .into_iter()
+        .map(|(name, pointer)| Task {
+            name,
+            closure: Closure::new(script, pointer),
+        })
+        .collect();
+    let mut clusters: Vec<Defined> = Vec::with_capacity(values.len());
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for value in values {
+        let defined = define(value, script);
+        if let Some(first) = places.insert(defined.spec.name.to_string(), clusters.len()) {
+            problems.push(twice(clusters.get(first), &defined));
+        }
+        clusters.push(defined);
+    }
+    match Error::gather(problems) {
+        Some(problem) => Err(problem),
+        None => Ok(Fleet {
+            clusters,
+            params: session.params(),
+            tasks,
+        }),
+    }
+}
+
+fn define(value: ClusterValue, script: &Script) -> Defined {
+    Defined {
+        spec: value.spec().clone(),
+        place: value.place().cloned(),
+        policy: value
+            .policy()
+            .map(|pointer| Closure::new(script, pointer.clone())),
+        hooks: value
+            .hooks()
+            .iter()
+            .map(|(hook, pointer)| (*hook, Closure::new(script, pointer.clone())))
+            .collect(),
+        value,
+    }
+}
+
+fn twice(first: Option<&Defined>, second: &Defined) -> Error {
+    let mut problem = Error::new(
+        &DUPLICATE_CLUSTER,
+        format!("two clusters are called `{}`", second.spec.name),
+    )
+    .help("give each its own name; in a matrix, put `cell.id` into it");
+    if let Some(place) = &second.place {
+        problem = problem.label(Label {
+            text: "the second".into(),
+            ..place.clone()
+        });
+    }
+    if let Some(place) = first.and_then(|first| first.place.as_ref()) {
+        problem = problem.label(Label {
+            text: "the first".into(),
+            ..place.clone()
+        });
+    }
+    problem
+}
+
+fn collect(value: &Dynamic, into: &mut Vec<ClusterValue>) -> Result<()> {
+    if let Some(cluster) = value.read_lock::<ClusterValue>() {
+        into.push(cluster.clone());
+        return Ok(());
+    }
+    if let Some(fleet) = value.read_lock::<FleetValue>() {
+        into.extend(fleet.clusters().iter().cloned());
+        return Ok(());
+    }
+    if let Some(list) = value.read_lock::<Array>() {
+        return list
+            .iter()
+            .filter(|entry| !entry.is_unit())
+            .try_for_each(|entry| collect(entry, into));
+    }
+    if let Some(map) = value.read_lock::<Map>() {
+        return map
+            .values()
+            .filter(|entry| !entry.is_unit())
+            .try_for_each(|entry| collect(entry, into));
+    }
+    let problem = Error::new(
+        &NO_CLUSTERS,
+        format!("the script ends with {}, not with clusters", kind(value)),
+    );
+    if value.read_lock::<MatrixValue>().is_some() {
+        return Err(problem.help(
+            "make clusters of its cells: .clusters(|cell| cluster(`ci-${cell.id}`, #{ … }))",
+        ));
+    }
+    Err(problem.help("end it with a cluster, a list or a fleet, and no semicolon behind"))
+}
