@@ -1,7 +1,7 @@
 //! Simulated nodes: shown, removed, waited for.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::core::v1::Node as Object;
@@ -104,6 +104,8 @@ fn object(node: &Node) -> Value {
 /// Waits until this many nodes are there and each is Ready; says what it last saw.
 pub async fn wait_ready(client: &Client, count: usize, report: &Reporter) -> Result<()> {
     let api = Api::<Object>::all(client.clone());
+    // Progress is one more Ready node; a stream that ends or a bookmark is none.
+    let mut best = (0, Instant::now());
     loop {
         let list = api
             .list(&ListParams::default())
@@ -115,7 +117,7 @@ pub async fn wait_ready(client: &Client, count: usize, report: &Reporter) -> Res
             .iter()
             .map(|node| (node.name_any(), facts(node).ready))
             .collect();
-        if follow(&api, count, seen, &version, report).await? {
+        if follow(&api, count, seen, &version, &mut best, report).await? {
             return Ok(());
         }
         // The stream ended before all were Ready: look afresh.
@@ -128,6 +130,7 @@ async fn follow(
     count: usize,
     mut seen: BTreeMap<String, bool>,
     version: &str,
+    best: &mut (usize, Instant),
     report: &Reporter,
 ) -> Result<bool> {
     let ready = |seen: &BTreeMap<String, bool>| seen.values().filter(|ready| **ready).count();
@@ -145,7 +148,11 @@ async fn follow(
         .map_err(|cause| failed("watching nodes", cause))?
         .boxed();
     loop {
-        let Ok(next) = tokio::time::timeout(PATIENCE, stream.try_next()).await else {
+        if last > best.0 {
+            *best = (last, Instant::now());
+        }
+        let left = PATIENCE.saturating_sub(best.1.elapsed());
+        let Ok(next) = tokio::time::timeout(left, stream.try_next()).await else {
             let message = format!("the nodes do not become Ready: {}", saw(last));
             return Err(Error::new(&NO_PROGRESS, message)
                 .help("look at them with `kubectl describe nodes`"));

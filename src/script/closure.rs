@@ -13,7 +13,7 @@ use crate::plan::{Change, Ruling};
 use crate::spec::Tree;
 
 /// A closure as the engine has it.
-pub type Pointer = FnPtr;
+pub(crate) type Pointer = FnPtr;
 
 /// A closure with the script it belongs to; can be called from any thread, at any time after the evaluation.
 #[derive(Clone)]
