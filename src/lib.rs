@@ -12,8 +12,8 @@
 
 pub mod axis;
 pub mod cipher;
-pub mod cloud;
 pub mod cli;
+pub mod cloud;
 pub mod component;
 pub mod diag;
 pub mod distribution;
