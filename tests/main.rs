@@ -8,5 +8,6 @@
     clippy::print_stdout
 )]
 
+mod embedded_life;
 mod plans;
 mod support;

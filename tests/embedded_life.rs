@@ -1,0 +1,199 @@
+//! What makes objects live in the embedded control plane, seen by a client.
+
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Service};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::api::{Api, DeleteParams, DynamicObject, PostParams};
+use kube::core::{ApiResource, GroupVersionKind};
+use kube::runtime::wait::await_condition;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use ksail::embedded::InProcess;
+
+/// Runs a test on a fresh control plane.
+fn on_a_cluster<F: Future<Output = ()>>(test: impl FnOnce(kube::Client, InProcess) -> F) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let cluster = InProcess::new().await.unwrap();
+        let alive = async { test(cluster.client(), cluster.clone()).await };
+        let limit = std::time::Duration::from_secs(60);
+        tokio::time::timeout(limit, alive).await.unwrap();
+    });
+}
+
+async fn create(client: &kube::Client, value: Value) {
+    let text = |at: &str| {
+        let text = value.pointer(at).and_then(Value::as_str);
+        text.unwrap_or_default().to_owned()
+    };
+    let (version, kind) = (text("/apiVersion"), text("/kind"));
+    let (group, version) = match version.split_once('/') {
+        Some((group, version)) => (group.to_owned(), version.to_owned()),
+        None => (String::new(), version),
+    };
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(&group, &version, &kind));
+    let cluster_wide = matches!(
+        kind.as_str(),
+        "Node" | "StorageClass" | "PersistentVolume" | "Namespace"
+    );
+    let api: Api<DynamicObject> = match cluster_wide {
+        true => Api::all_with(client.clone(), &resource),
+        false => Api::default_namespaced_with(client.clone(), &resource),
+    };
+    let object: DynamicObject = serde_json::from_value(value).unwrap();
+    api.create(&PostParams::default(), &object).await.unwrap();
+}
+
+/// Waits until an object says what is expected of it.
+async fn until<K>(api: Api<K>, name: &str, says: impl Fn(&Value) -> bool) -> Value
+where
+    K: kube::Resource + Clone + std::fmt::Debug + Send + DeserializeOwned + serde::Serialize,
+    K: 'static,
+{
+    let found = await_condition(api, name, |object: Option<&K>| {
+        object.is_some_and(|object| says(&serde_json::to_value(object).unwrap_or_default()))
+    });
+    serde_json::to_value(found.await.unwrap()).unwrap()
+}
+
+fn node(name: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}})
+}
+
+fn deployment(name: &str, replicas: i64) -> Value {
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": name}},
+            "template": {
+                "metadata": {"labels": {"app": name}},
+                "spec": {"containers": [{"name": "c", "image": "nginx"}]},
+            },
+        },
+    })
+}
+
+fn claim(name: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+    })
+}
+
+fn class(binding: &str) -> Value {
+    json!({
+        "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass",
+        "metadata": {"name": "standard", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
+        "provisioner": "example.com/disk", "volumeBindingMode": binding,
+    })
+}
+
+fn phase_is(phase: &'static str) -> impl Fn(&Value) -> bool {
+    move |value| value.pointer("/status/phase") == Some(&phase.into())
+}
+
+#[test]
+fn claims_get_volumes_of_the_default_class_and_give_them_back() {
+    on_a_cluster(|client, _cluster| async move {
+        create(&client, claim("data")).await;
+        create(&client, class("Immediate")).await;
+        let claims: Api<PersistentVolumeClaim> = Api::default_namespaced(client.clone());
+        let bound = until(claims.clone(), "data", phase_is("Bound")).await;
+        assert_eq!(bound["spec"]["storageClassName"], "standard");
+        assert_eq!(bound["status"]["capacity"]["storage"], "1Gi");
+        let volumes: Api<PersistentVolume> = Api::all(client.clone());
+        let name = bound["spec"]["volumeName"].as_str().unwrap();
+        until(volumes.clone(), name, phase_is("Bound")).await;
+        claims
+            .delete("data", &DeleteParams::default())
+            .await
+            .unwrap();
+        await_condition(volumes, name, |volume: Option<&PersistentVolume>| {
+            volume.is_none()
+        })
+        .await
+        .unwrap();
+    });
+}
+
+#[test]
+fn claims_can_wait_for_a_pod_that_uses_them() {
+    on_a_cluster(|client, _cluster| async move {
+        create(&client, class("WaitForFirstConsumer")).await;
+        create(&client, claim("data")).await;
+        create(&client, node("one")).await;
+        create(
+            &client,
+            json!({
+                "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "user"},
+                "spec": {
+                    "containers": [{"name": "c", "image": "busybox"}],
+                    "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "data"}}],
+                },
+            }),
+        )
+        .await;
+        let claims: Api<PersistentVolumeClaim> = Api::default_namespaced(client.clone());
+        until(claims, "data", phase_is("Bound")).await;
+    });
+}
+
+#[test]
+fn volumes_made_by_hand_are_bound_to_what_fits() {
+    on_a_cluster(|client, _cluster| async move {
+        for (name, size) in [("small", "500Mi"), ("large", "5Gi"), ("right", "2Gi")] {
+            create(&client, json!({
+                "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name},
+                "spec": {"capacity": {"storage": size}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": "/data"}},
+            })).await;
+        }
+        create(&client, claim("data")).await;
+        let claims: Api<PersistentVolumeClaim> = Api::default_namespaced(client.clone());
+        let bound = until(claims.clone(), "data", phase_is("Bound")).await;
+        assert_eq!(bound["spec"]["volumeName"], "right");
+        claims
+            .delete("data", &DeleteParams::default())
+            .await
+            .unwrap();
+        let volumes: Api<PersistentVolume> = Api::all(client.clone());
+        until(volumes, "right", phase_is("Released")).await;
+    });
+}
+
+#[test]
+fn load_balancers_get_an_address() {
+    on_a_cluster(|client, _cluster| async move {
+        create(&client, json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
+            "spec": {"type": "LoadBalancer", "ports": [{"port": 80}], "selector": {"app": "web"}},
+        })).await;
+        let services: Api<Service> = Api::default_namespaced(client.clone());
+        until(services, "web", |value| {
+            value.pointer("/status/loadBalancer/ingress/0/ip").is_some()
+        })
+        .await;
+    });
+}
+
+#[test]
+fn budgets_count_the_pods_that_may_go() {
+    on_a_cluster(|client, _cluster| async move {
+        create(&client, node("one")).await;
+        create(&client, deployment("web", 3)).await;
+        create(&client, json!({
+            "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "web"},
+            "spec": {"minAvailable": 2, "selector": {"matchLabels": {"app": "web"}}},
+        })).await;
+        let budgets: Api<PodDisruptionBudget> = Api::default_namespaced(client.clone());
+        let budget = until(budgets, "web", |value| {
+            value.pointer("/status/currentHealthy") == Some(&3.into())
+        })
+        .await;
+        assert_eq!(budget["status"]["disruptionsAllowed"], 1);
+        assert_eq!(budget["status"]["desiredHealthy"], 2);
+    });
+}
