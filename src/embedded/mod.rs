@@ -10,6 +10,7 @@
 //! | `scheduler` | which node a pod goes to, or why none |
 //! | `stages` | nodes and pods that are simulated |
 //! | [`table`] | objects as rows |
+//! | [`kinds`] | what the built-in kinds look like |
 //! | [`serve`] | sockets and TLS |
 //! | [`proto`] | protobuf of the built-in kinds |
 //! | [`home`] | the folder of a cluster |
@@ -24,6 +25,7 @@ pub mod api;
 mod controllers;
 pub mod home;
 mod in_process;
+pub mod kinds;
 pub mod process;
 pub mod proto;
 mod quantity;

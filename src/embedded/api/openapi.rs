@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::registry::{Kind, Registry};
+use crate::embedded::kinds::schema::Schemas;
 
 /// `/openapi/v3`: where the documents are.
 pub fn index(registry: &Registry) -> Value {
@@ -44,10 +45,14 @@ pub fn document(registry: &Registry, group: &str, version: &str) -> Option<Value
         return None;
     }
     let mut paths = Map::new();
-    let mut schemas = Map::new();
+    let built_in = Schemas::of(group, version);
+    let mut schemas = built_in.all;
     for kind in &kinds {
-        add_paths(kind, &mut paths);
-        add_schema(kind, &mut schemas);
+        let name = match built_in.names.get(&kind.kind) {
+            Some(name) if kind.custom.is_none() => name.clone(),
+            _ => add_schema(kind, &mut schemas),
+        };
+        add_paths(kind, &name, &mut paths);
     }
     Some(json!({
         "openapi": "3.0.0",
@@ -96,7 +101,8 @@ fn kind_mark(kind: &Kind) -> Value {
     json!({"group": kind.group, "version": kind.version, "kind": kind.kind})
 }
 
-fn add_schema(kind: &Kind, schemas: &mut Map<String, Value>) {
+/// Adds the schema of a custom kind; answers with its name.
+fn add_schema(kind: &Kind, schemas: &mut Map<String, Value>) -> String {
     let mut schema = match &kind.custom {
         Some(custom) if custom.schema.is_object() => custom.schema.clone(),
         _ => json!({"type": "object"}),
@@ -107,10 +113,12 @@ fn add_schema(kind: &Kind, schemas: &mut Map<String, Value>) {
             json!([kind_mark(kind)]),
         );
     }
-    schemas.insert(schema_name(kind), schema);
+    let name = schema_name(kind);
+    schemas.insert(name.clone(), schema);
+    name
 }
 
-fn add_paths(kind: &Kind, paths: &mut Map<String, Value>) {
+fn add_paths(kind: &Kind, schema: &str, paths: &mut Map<String, Value>) {
     let root = format!("/{}", document_path(&kind.group, &kind.version));
     let base = match kind.namespaced {
         true => format!("{root}/namespaces/{{namespace}}/{}", kind.plural),
@@ -129,7 +137,7 @@ fn add_paths(kind: &Kind, paths: &mut Map<String, Value>) {
             "delete" => (&mut object, "delete", false),
             _ => continue,
         };
-        map.insert(method.to_owned(), operation(kind, verb, writes));
+        map.insert(method.to_owned(), operation(kind, schema, verb, writes));
     }
     if !collection.is_empty() {
         paths.insert(base.clone(), collection.into());
@@ -148,13 +156,16 @@ fn add_paths(kind: &Kind, paths: &mut Map<String, Value>) {
                 "delete" => "delete",
                 _ => continue,
             };
-            map.insert(method.to_owned(), operation(kind, verb, method != "get"));
+            map.insert(
+                method.to_owned(),
+                operation(kind, schema, verb, method != "get"),
+            );
         }
         paths.insert(format!("{base}/{{name}}/{}", part.name), map.into());
     }
 }
 
-fn operation(kind: &Kind, verb: &str, writes: bool) -> Value {
+fn operation(kind: &Kind, schema: &str, verb: &str, writes: bool) -> Value {
     let query = |name: &str| {
         json!({
             "name": name, "in": "query",
@@ -176,7 +187,7 @@ fn operation(kind: &Kind, verb: &str, writes: bool) -> Value {
         "update" => "put",
         other => other,
     };
-    let reference = format!("#/components/schemas/{}", schema_name(kind));
+    let reference = format!("#/components/schemas/{schema}");
     json!({
         "parameters": parameters,
         "responses": {"200": {
