@@ -15,6 +15,18 @@ pub(super) fn apply(kind: &Kind, value: &mut Value) {
             &json!({"metadata": {"labels": {"kubernetes.io/metadata.name": name}}}),
         );
     }
+    if group == "storage.k8s.io"
+        && plural == "storageclasses"
+        && let Some(root) = value.as_object_mut()
+    {
+        set(root, "reclaimPolicy", json!("Delete"));
+        set(root, "volumeBindingMode", json!("Immediate"));
+    }
+    if group == "scheduling.k8s.io"
+        && let Some(root) = value.as_object_mut()
+    {
+        set(root, "preemptionPolicy", json!("PreemptLowerPriority"));
+    }
     if group.is_empty() && plural == "secrets" {
         secret(value);
     }
@@ -47,6 +59,12 @@ pub(super) fn apply(kind: &Kind, value: &mut Value) {
         }
         ("apps", "statefulsets") => stateful_set(spec),
         ("apps", "daemonsets") => daemon_set(spec),
+        ("autoscaling", _) => {
+            set(spec, "minReplicas", json!(1));
+            let target = json!({"type": "Utilization", "averageUtilization": 80});
+            let cpu = json!({"type": "Resource", "resource": {"name": "cpu", "target": target}});
+            set(spec, "metrics", json!([cpu]));
+        }
         ("batch", "jobs") => job(spec),
         ("batch", "cronjobs") => cron_job(spec),
         _ => {}

@@ -193,7 +193,7 @@ pub(super) fn generate_name(value: &mut Value) {
 }
 
 /// Five random letters.
-fn suffix() -> String {
+pub(super) fn suffix() -> String {
     let random = uuid::Uuid::new_v4();
     let letters = random.as_bytes().iter().take(5);
     letters

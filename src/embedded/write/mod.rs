@@ -7,6 +7,8 @@
 //! What differs between kinds is in `rules` and `defaults`; what a schema knows is in `unknown`; how a patch is applied is in
 //! `patch` and `strategic`; who owns which field is in `managed`. To add a rule for a kind, add it there, not here.
 
+mod admit;
+mod allocate;
 pub mod bootstrap;
 mod check;
 mod defaults;
@@ -186,10 +188,12 @@ async fn create_as(
         let (namespace, name) = (namespace.to_owned(), name.to_owned());
         let key = kind.key(&namespace, &name);
         meta::check_name(kind, &name)?;
-        check::object(kind, &name, &value)?;
         if kind.namespaced {
             rules::namespace_takes_new(server, kind, &namespace, &name)?;
         }
+        admit::new(server, kind, &namespace, &mut value)?;
+        allocate::service(server, kind, &name, &mut value)?;
+        check::object(kind, &name, &value)?;
         if server.get(kind, &namespace, &name).is_some() && !generated {
             return Err(Status::already_exists(kind, &name));
         }
@@ -277,6 +281,7 @@ async fn change_as(
         meta::keep_fixed(kind, part, &before, &mut value);
         if part == Part::Main {
             defaults::apply(kind, &mut value);
+            allocate::service(server, kind, name, &mut value)?;
         }
         rules::check_change(kind, name, &before, &value)?;
         if how == How::Update {

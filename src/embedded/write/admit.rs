@@ -1,0 +1,217 @@
+//! What the server adds to new objects on behalf of the cluster: accounts, tolerations, priorities, classes.
+
+use serde_json::{Value, json};
+
+use crate::embedded::api::registry::Kind;
+use crate::embedded::api::status::Status;
+use crate::embedded::server::Server;
+
+/// Completes a new object; refuses one that names what is not there.
+pub(super) fn new(
+    server: &Server,
+    kind: &Kind,
+    namespace: &str,
+    value: &mut Value,
+) -> Result<(), Status> {
+    match kind.bucket() {
+        "pods" => pod(server, kind, namespace, value),
+        "jobs.batch" => {
+            job(value);
+            Ok(())
+        }
+        "persistentvolumeclaims" => {
+            claim(server, value);
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn text<'a>(value: &'a Value, at: &str) -> &'a str {
+    value
+        .pointer(at)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+}
+
+fn pod(server: &Server, kind: &Kind, namespace: &str, value: &mut Value) -> Result<(), Status> {
+    let (priority, preemption) = priority(server, kind, value)?;
+    let Some(spec) = value.get_mut("spec").and_then(Value::as_object_mut) else {
+        return Ok(());
+    };
+    if !spec.contains_key("serviceAccountName") {
+        spec.insert("serviceAccountName".to_owned(), "default".into());
+        spec.insert("serviceAccount".to_owned(), "default".into());
+    }
+    spec.entry("enableServiceLinks")
+        .or_insert(Value::Bool(true));
+    spec.entry("preemptionPolicy").or_insert(preemption);
+    spec.insert("priority".to_owned(), priority.into());
+    let tolerations = spec.entry("tolerations").or_insert_with(|| json!([]));
+    if let Some(list) = tolerations.as_array_mut() {
+        for key in [
+            "node.kubernetes.io/not-ready",
+            "node.kubernetes.io/unreachable",
+        ] {
+            let covers = |t: &Value| {
+                let effect = text(t, "/effect");
+                (text(t, "/key") == key || text(t, "/key").is_empty())
+                    && (effect.is_empty() || effect == "NoExecute")
+            };
+            if !list.iter().any(covers) {
+                list.push(json!({
+                    "key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300,
+                }));
+            }
+        }
+    }
+    mount_token(server, namespace, spec);
+    Ok(())
+}
+
+/// The number and the habit that go with a pod's priority class.
+fn priority(server: &Server, kind: &Kind, value: &mut Value) -> Result<(i64, Value), Status> {
+    let habit: Value = "PreemptLowerPriority".into();
+    let Some(classes) = server.kind("scheduling.k8s.io", "priorityclasses") else {
+        return Ok((0, habit));
+    };
+    let wanted = text(value, "/spec/priorityClassName").to_owned();
+    let class = if wanted.is_empty() {
+        let all = server.list(&classes, "").objects;
+        all.into_iter()
+            .find(|class| class.value().get("globalDefault") == Some(&Value::Bool(true)))
+    } else {
+        let system = match wanted.as_str() {
+            "system-node-critical" => Some(2_000_001_000),
+            "system-cluster-critical" => Some(2_000_000_000),
+            _ => None,
+        };
+        if let Some(priority) = system {
+            return Ok((priority, habit));
+        }
+        let found = server.get(&classes, "", &wanted);
+        if found.is_none() {
+            let message = format!("no PriorityClass with name {wanted} was found");
+            return Err(Status::forbidden(
+                kind,
+                text(value, "/metadata/name"),
+                &message,
+            ));
+        }
+        found
+    };
+    let Some(class) = class else {
+        return Ok((0, habit));
+    };
+    let of = class.value();
+    if wanted.is_empty() {
+        json_patch::merge(value, &json!({"spec": {"priorityClassName": class.name()}}));
+    }
+    let number = of.get("value").and_then(Value::as_i64).unwrap_or(0);
+    Ok((number, of.get("preemptionPolicy").cloned().unwrap_or(habit)))
+}
+
+/// Gives every container the account's token, as pods expect to find it.
+fn mount_token(server: &Server, namespace: &str, spec: &mut serde_json::Map<String, Value>) {
+    const PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+    let account = spec
+        .get("serviceAccountName")
+        .and_then(Value::as_str)
+        .unwrap_or("default");
+    let account = server
+        .kind("", "serviceaccounts")
+        .and_then(|kind| server.get(&kind, namespace, account));
+    let refuses = |value: Option<&Value>| value == Some(&Value::Bool(false));
+    let by_account =
+        account.is_some_and(|account| refuses(account.value().get("automountServiceAccountToken")));
+    let own = spec.get("automountServiceAccountToken");
+    if refuses(own) || own.is_none() && by_account {
+        return;
+    }
+    let has = |container: &Value| {
+        let mounts = container.get("volumeMounts").and_then(Value::as_array);
+        mounts
+            .into_iter()
+            .flatten()
+            .any(|mount| text(mount, "/mountPath") == PATH)
+    };
+    let name = format!("kube-api-access-{}", super::meta::suffix());
+    let mut used = false;
+    for field in ["initContainers", "containers"] {
+        let list = spec.get_mut(field).and_then(Value::as_array_mut);
+        for container in list.into_iter().flatten() {
+            if has(container) {
+                continue;
+            }
+            let Some(container) = container.as_object_mut() else {
+                continue;
+            };
+            let mounts = container.entry("volumeMounts").or_insert_with(|| json!([]));
+            if let Some(mounts) = mounts.as_array_mut() {
+                mounts.push(json!({"mountPath": PATH, "name": name, "readOnly": true}));
+                used = true;
+            }
+        }
+    }
+    if !used {
+        return;
+    }
+    let field = json!({"apiVersion": "v1", "fieldPath": "metadata.namespace"});
+    let sources = json!([
+        {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}},
+        {"configMap": {"items": [{"key": "ca.crt", "path": "ca.crt"}], "name": "kube-root-ca.crt"}},
+        {"downwardAPI": {"items": [{"fieldRef": field, "path": "namespace"}]}},
+    ]);
+    let volume = json!({"name": name, "projected": {"defaultMode": 420, "sources": sources}});
+    let volumes = spec.entry("volumes").or_insert_with(|| json!([]));
+    if let Some(volumes) = volumes.as_array_mut() {
+        volumes.push(volume);
+    }
+}
+
+/// A job knows its pods by labels that nobody else has.
+fn job(value: &mut Value) {
+    if value.pointer("/spec/manualSelector") == Some(&Value::Bool(true)) {
+        return;
+    }
+    let uid = text(value, "/metadata/uid").to_owned();
+    let name = text(value, "/metadata/name").to_owned();
+    let labels = json!({
+        "batch.kubernetes.io/controller-uid": uid, "batch.kubernetes.io/job-name": name,
+        "controller-uid": uid, "job-name": name,
+    });
+    json_patch::merge(
+        value,
+        &json!({
+            "spec": {
+                "manualSelector": false,
+                "selector": {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}},
+                "template": {"metadata": {"labels": labels}},
+            },
+        }),
+    );
+    let own = value.pointer("/spec/template/metadata/labels").cloned();
+    if let (Some(own), Some(metadata)) = (own, super::meta::of(value)) {
+        // Only where the job has no labels of its own does it take its pods'.
+        metadata.entry("labels").or_insert(own);
+    }
+}
+
+/// A claim that names no class gets the default one.
+fn claim(server: &Server, value: &mut Value) {
+    if value.pointer("/spec/storageClassName").is_some() {
+        return;
+    }
+    let Some(classes) = server.kind("storage.k8s.io", "storageclasses") else {
+        return;
+    };
+    let is_default = |value: &Value| {
+        let annotations = value.pointer("/metadata/annotations");
+        annotations.and_then(|all| all.get("storageclass.kubernetes.io/is-default-class"))
+            == Some(&Value::String("true".to_owned()))
+    };
+    let all = server.list(&classes, "").objects;
+    if let Some(class) = all.iter().find(|class| is_default(&class.value())) {
+        json_patch::merge(value, &json!({"spec": {"storageClassName": class.name()}}));
+    }
+}
