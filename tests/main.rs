@@ -8,6 +8,7 @@
     clippy::print_stdout
 )]
 
+mod cipher_keys;
 mod embedded_life;
 mod plans;
 mod support;

@@ -12,6 +12,7 @@ use pgp::crypto::sym::SymmetricKeyAlgorithm;
 use pgp::packet::{Signature, SignatureType};
 use pgp::types::{EncryptionKey, KeyDetails, Password};
 use rand::{CryptoRng, Rng};
+use zeroize::Zeroizing;
 
 use super::age::Ask;
 use super::{Part, pgp_keybox};
@@ -43,13 +44,16 @@ impl Keys {
         }
         if pgp_keybox::is_keybox(bytes) {
             for block in pgp_keybox::blocks(bytes) {
+                let block = pgp_keybox::without_trust(block);
                 if let Ok(certificate) = SignedPublicKey::from_bytes(Cursor::new(block)) {
                     self.certificates.push(certificate);
                 }
             }
             return Ok(());
         }
-        let (keys, _) = PublicOrSecret::from_reader_many_buf(Cursor::new(bytes))
+        // Armoured text has no byte with the high bit at its start and comes through unchanged.
+        let plain = Zeroizing::new(pgp_keybox::without_trust(bytes));
+        let (keys, _) = PublicOrSecret::from_reader_many_buf(Cursor::new(plain.as_slice()))
             .map_err(|cause| broken(place, "it holds no OpenPGP keys").because(cause))?;
         let mut found = false;
         for key in keys {

@@ -1,0 +1,534 @@
+//! Keys of encrypted files: what sops locked opens here, what is locked here opens with sops, and services are spoken to
+//! as they expect.
+
+#[path = "cipher_keys/server.rs"]
+mod server;
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use ksail::Error;
+use ksail::cipher::key::{
+    AwsKms, DataKey, Keyring, Kind, Order, Part, Recipient, SealedKey, lock_groups, unlock_groups,
+};
+use ksail::cipher::seal::Sealer;
+use ksail::cloud::kms::{Found, KeySources, Keys, keyring};
+use ksail::secret::Secret;
+use serde_json::{Value, json};
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/keys");
+
+fn vector(name: &str) -> Vec<u8> {
+    std::fs::read(format!("{FOLDER}/{name}")).unwrap()
+}
+
+fn document(name: &str) -> Value {
+    serde_json::from_slice(&vector(name)).unwrap()
+}
+
+fn sealed(kind: &str, entry: &Value) -> SealedKey {
+    let get = |field: &str| entry[field].as_str().unwrap_or_default();
+    SealedKey::read(kind, get, IndexMap::new()).unwrap()
+}
+
+fn group(section: &Value) -> Vec<SealedKey> {
+    Kind::ALL
+        .iter()
+        .flat_map(|kind| {
+            let list = section[kind.name()].as_array().cloned().unwrap_or_default();
+            list.into_iter()
+                .map(|entry| sealed(kind.name(), &entry))
+                .collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// Keys from the named files alone; every passphrase is the same.
+fn with(age: &[&str], pgp: &[&str]) -> KeySources {
+    let found = |name: &&str| Found {
+        place: (*name).to_owned(),
+        bytes: vector(name).into(),
+    };
+    let mut sources = KeySources::none();
+    sources.age = age.iter().map(found).collect();
+    sources.pgp = pgp.iter().map(found).collect();
+    sources.ask = Arc::new(|_| Some(Secret::new("hunter2")));
+    sources
+        .variables
+        .insert("SOPS_GPG_EXEC".into(), Secret::new("/nonexistent/gpg"));
+    sources
+}
+
+fn variables(pairs: &[(&str, &str)]) -> KeySources {
+    let mut sources = KeySources::none();
+    for (name, text) in pairs {
+        sources
+            .variables
+            .insert((*name).to_owned(), Secret::new(*text));
+    }
+    sources
+}
+
+fn opens(key: &DataKey, document: &Value) {
+    let text = document["hello"].as_str().unwrap();
+    let (value, _) = Sealer::new(key.expose()).open(text, "hello:").unwrap();
+    assert_eq!(value, ksail::cipher::tree::Value::text("world"));
+}
+
+/// Every kind of key in the fixture: its files and how many recipients they open.
+const EACH: &[(&[&str], &[&str])] = &[
+    (&["age.txt"], &[]),
+    (&["ssh_ed25519"], &[]),
+    (&["ssh_ed25519_locked"], &[]),
+    (&["ssh_rsa"], &[]),
+    (&["locked.age"], &[]),
+    (&[], &["rsa.sec.asc"]),
+    (&[], &["curve.sec.asc"]),
+];
+
+#[tokio::test]
+async fn every_kind_of_key_opens_what_sops_locked() {
+    let document = document("all.json");
+    let groups = [group(&document["sops"])];
+    for (age, pgp) in EACH {
+        let keys = keyring(with(age, pgp));
+        let key = unlock_groups(&keys, &groups, 0, &Order::default())
+            .await
+            .unwrap();
+        opens(&key, &document);
+    }
+}
+
+#[tokio::test]
+async fn enough_groups_open_what_sops_split() {
+    let document = document("groups.json");
+    let groups: Vec<Vec<SealedKey>> = document["sops"]["key_groups"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(group)
+        .collect();
+    for (age, pgp) in [
+        (vec!["age.txt"], vec!["rsa.sec.asc"]),
+        (vec!["age.txt", "locked.age"], vec![]),
+        (vec!["locked.age"], vec!["rsa.sec.asc"]),
+    ] {
+        let keys = keyring(with(&age, &pgp));
+        let key = unlock_groups(&keys, &groups, 2, &Order::default())
+            .await
+            .unwrap();
+        opens(&key, &document);
+    }
+    let keys = keyring(with(&["age.txt"], &[]));
+    let error = unlock_groups(&keys, &groups, 2, &Order::default())
+        .await
+        .unwrap_err();
+    assert_eq!(error.code().id, "E0954");
+}
+
+#[tokio::test]
+async fn a_failure_names_every_key_and_place() {
+    let document = document("all.json");
+    let groups = [group(&document["sops"])];
+    let mut sources = with(&[], &[]);
+    sources.looked.push("SOPS_AGE_KEY is not set".to_owned());
+    let keys = keyring(sources);
+    let error = unlock_groups(&keys, &groups, 0, &Order::default())
+        .await
+        .unwrap_err();
+    let all: Vec<Error> = error.split();
+    let text = format!("{all:?}");
+    assert!(text.contains("age `age1"), "{text}");
+    assert!(
+        text.contains("pgp `42BDBE45F7D4156E55BAC364625D460193FAC817`"),
+        "{text}"
+    );
+    assert!(text.contains("SOPS_AGE_KEY is not set"), "{text}");
+}
+
+/// Locks the fixture's data key anew for its recipients, each in a document of its own.
+async fn relocked() -> Vec<(Recipient, Value)> {
+    let document = document("all.json");
+    let groups = [group(&document["sops"])];
+    let keys = keyring(with(&["age.txt"], &["pubring.kbx"]));
+    let key = unlock_groups(&keys, &groups, 0, &Order::default())
+        .await
+        .unwrap();
+    let mut made = Vec::new();
+    for one in &groups[0] {
+        let recipients = vec![one.recipient.clone()];
+        let now = "2026-01-01T00:00:00Z";
+        let locked = lock_groups(&keys, &[recipients], 0, &key, now, &mut |_| Ok(()))
+            .await
+            .unwrap();
+        let mut document = document.clone();
+        put(&mut document["sops"], &locked[0][0]);
+        made.push((one.recipient.clone(), document));
+    }
+    made
+}
+
+fn put(section: &mut Value, sealed: &SealedKey) {
+    for kind in Kind::ALL {
+        section.as_object_mut().unwrap().shift_remove(kind.name());
+    }
+    let mut entry = json!({ "enc": sealed.enc, "created_at": sealed.created_at });
+    for (field, text) in sealed.recipient.fields() {
+        entry[field] = Value::String(text);
+    }
+    if let Recipient::AwsKms(key) = &sealed.recipient
+        && !key.context.is_empty()
+    {
+        entry["context"] = json!(key.context);
+    }
+    section[sealed.recipient.kind().name()] = json!([entry]);
+}
+
+fn has(program: &str, argument: &str) -> bool {
+    let found = Command::new(program)
+        .arg(argument)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok();
+    if !found {
+        println!("skipped: {program} is not there");
+    }
+    found
+}
+
+fn sops(home: &Path, file: &Path, variables: &[(&str, &str)]) -> String {
+    let mut command = Command::new("sops");
+    command.arg("decrypt").arg(file).env("HOME", home);
+    for (name, _) in std::env::vars() {
+        if name.starts_with("SOPS_") || name.starts_with("AWS_") || name.starts_with("XDG_") {
+            command.env_remove(name);
+        }
+    }
+    let output = command.envs(variables.iter().copied()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    text
+}
+
+#[tokio::test]
+async fn sops_opens_what_is_locked_here() {
+    if !has("sops", "--help") || !has("gpg", "--version") {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let gnupg = home.path().join("g");
+    std::fs::create_dir(&gnupg).unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(&gnupg, std::fs::Permissions::from_mode(0o700)).unwrap();
+    }
+    let gnupg = gnupg.display().to_string();
+    let imported = Command::new("gpg")
+        .args(["--batch", "--quiet", "--import"])
+        .arg(format!("{FOLDER}/rsa.sec.asc"))
+        .env("GNUPGHOME", &gnupg)
+        .status()
+        .unwrap();
+    assert!(imported.success());
+    let mut opened = 0;
+    for (recipient, document) in relocked().await {
+        let file = home.path().join("file.json");
+        std::fs::write(&file, document.to_string()).unwrap();
+        let name = recipient.to_string();
+        let age = format!("{FOLDER}/age.txt");
+        let rsa = format!("{FOLDER}/ssh_rsa");
+        let ed = format!("{FOLDER}/ssh_ed25519");
+        let keys = [
+            ("SOPS_AGE_KEY_FILE", age.as_str()),
+            ("GNUPGHOME", gnupg.as_str()),
+            (
+                "SOPS_AGE_SSH_PRIVATE_KEY_FILE",
+                if name.starts_with("ssh-rsa") {
+                    &rsa
+                } else {
+                    &ed
+                },
+            ),
+        ];
+        let mine = ["age13k7c", "ssh-rsa", "AAAAIFr8kZp984", "42BDBE45"];
+        if !mine.iter().any(|part| name.contains(part)) {
+            continue;
+        }
+        let plain: Value = serde_json::from_str(&sops(home.path(), &file, &keys)).unwrap();
+        assert_eq!(plain["hello"], "world");
+        opened += 1;
+    }
+    assert_eq!(opened, 4);
+    let _ = Command::new("gpgconf")
+        .args(["--kill", "all"])
+        .env("GNUPGHOME", &gnupg)
+        .status();
+}
+
+async fn there_and_back(keys: &Keys, recipient: Recipient) -> Result<SealedKey, Error> {
+    let part = Part::new([42; 33]);
+    let recipient = keys.settle(&recipient).await?;
+    let enc = keys.lock(&recipient, &part).await?;
+    let sealed = SealedKey {
+        recipient,
+        enc,
+        created_at: String::new(),
+    };
+    let back = keys.unlock(&sealed).await?;
+    assert_eq!(back.expose(), part.expose());
+    Ok(sealed)
+}
+
+fn parse(kind: Kind, text: &str) -> Recipient {
+    Recipient::parse(kind, text).unwrap()
+}
+
+async fn code(sources: KeySources, recipient: Recipient) -> &'static str {
+    let keys = keyring(sources);
+    there_and_back(&keys, recipient)
+        .await
+        .unwrap_err()
+        .code()
+        .id
+}
+
+#[tokio::test]
+async fn vault_is_spoken_to_as_it_expects() {
+    let server = server::start();
+    let key = |name: &str| {
+        parse(
+            Kind::Vault,
+            &format!("{}/v1/transit/keys/{name}", server.address),
+        )
+    };
+    let good = || variables(&[("VAULT_TOKEN", "good"), ("VAULT_NAMESPACE", "team")]);
+    let sealed = there_and_back(&keyring(good()), key("k")).await.unwrap();
+    assert!(sealed.enc.starts_with("vault:v1:"));
+    let asked = server.asked.lock().unwrap().clone();
+    assert!(asked[0].line.starts_with("PUT /v1/transit/encrypt/k "));
+    assert!(
+        asked[0]
+            .headers
+            .contains(&"x-vault-namespace: team".to_owned())
+    );
+    assert_eq!(code(good(), key("other")).await, "E0982");
+    assert_eq!(
+        code(variables(&[("VAULT_TOKEN", "bad")]), key("k")).await,
+        "E0981"
+    );
+    assert_eq!(code(variables(&[]), key("k")).await, "E0980");
+    let nowhere = parse(Kind::Vault, "http://127.0.0.1:1/v1/transit/keys/k");
+    assert_eq!(code(good(), nowhere).await, "E0983");
+}
+
+#[tokio::test]
+async fn google_is_spoken_to_as_it_expects() {
+    let server = server::start();
+    let at = server.address.as_str();
+    let key = |name: &str| {
+        let text = format!("projects/p/locations/l/keyRings/r/cryptoKeys/{name}");
+        parse(Kind::GcpKms, &text)
+    };
+    let token = variables(&[
+        ("SOPS_GCP_KMS_ENDPOINT", at),
+        ("GOOGLE_OAUTH_ACCESS_TOKEN", "good"),
+    ]);
+    there_and_back(&keyring(token.clone()), key("k"))
+        .await
+        .unwrap();
+    assert_eq!(code(token, key("other")).await, "E0972");
+    let file = String::from_utf8(vector("gcp.json")).unwrap();
+    let file = file.replace("TOKEN_URI", &format!("{at}/token"));
+    let account = variables(&[("SOPS_GCP_KMS_ENDPOINT", at), ("GOOGLE_CREDENTIALS", &file)]);
+    there_and_back(&keyring(account), key("k")).await.unwrap();
+    let asked = server.asked.lock().unwrap().clone();
+    let exchange = asked
+        .iter()
+        .find(|one| one.line.contains("/token"))
+        .unwrap();
+    assert!(exchange.body.contains("jwt-bearer&assertion=ey"));
+    let bad = variables(&[
+        ("SOPS_GCP_KMS_ENDPOINT", at),
+        ("GOOGLE_OAUTH_ACCESS_TOKEN", "bad"),
+    ]);
+    assert_eq!(code(bad, key("k")).await, "E0971");
+    let broken = variables(&[("GOOGLE_CREDENTIALS", "{canary")]);
+    assert_eq!(code(broken, key("k")).await, "E0970");
+    let dead = [
+        ("SOPS_GCP_KMS_ENDPOINT", "http://127.0.0.1:1"),
+        ("GOOGLE_OAUTH_ACCESS_TOKEN", "x"),
+    ];
+    assert_eq!(code(variables(&dead), key("k")).await, "E0973");
+}
+
+#[tokio::test]
+async fn azure_is_spoken_to_as_it_expects() {
+    let server = server::start();
+    let at = server.address.as_str();
+    let login = [
+        ("AZURE_AUTHORITY_HOST", at),
+        ("AZURE_TENANT_ID", "tenant"),
+        ("AZURE_CLIENT_ID", "me"),
+        ("AZURE_CLIENT_SECRET", "s&t"),
+    ];
+    let keys = keyring(variables(&login));
+    let newest = parse(Kind::AzureKeyVault, &format!("{at}/keys/k"));
+    let sealed = there_and_back(&keys, newest).await.unwrap();
+    assert_eq!(sealed.recipient.to_string(), format!("{at}/keys/k/77"));
+    let asked = server.asked.lock().unwrap().clone();
+    assert!(asked[0].body.contains("client_secret=s%26t"));
+    let missing = parse(Kind::AzureKeyVault, &format!("{at}/keys/k/1"));
+    assert_eq!(code(variables(&login), missing).await, "E0977");
+    let nowhere = parse(Kind::AzureKeyVault, "http://127.0.0.1:1/keys/k/1");
+    assert_eq!(code(variables(&login), nowhere).await, "E0978");
+}
+
+/// Stops the server when the test ends, in whatever way.
+struct Process(std::process::Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn moto() -> Option<(Process, String)> {
+    if !has("moto_server", "--help") {
+        return None;
+    }
+    let mut child = Command::new("moto_server")
+        .args(["-H", "127.0.0.1", "-p", "0"])
+        .env("PYTHONUNBUFFERED", "1")
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = BufReader::new(child.stderr.take().unwrap());
+    let process = Process(child);
+    let mut lines = output.lines().map_while(Result::ok);
+    let line = lines.find(|line| line.contains("Running on http://"))?;
+    let address = line.split("Running on ").nth(1)?.trim().to_owned();
+    // What the server writes later must not block it.
+    std::thread::spawn(move || lines.for_each(drop));
+    Some((process, address))
+}
+
+#[tokio::test]
+async fn aws_is_spoken_to_as_moto_expects() {
+    let Some((_process, at)) = moto() else {
+        return;
+    };
+    let made = aws_post(&at, "TrentService.CreateKey", "{}");
+    let arn = made["KeyMetadata"]["Arn"].as_str().unwrap().to_owned();
+    let environment = [
+        ("AWS_ENDPOINT_URL", at.as_str()),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+    ];
+    let keys = keyring(variables(&environment));
+    let mut key = AwsKms {
+        arn: arn.clone(),
+        role: None,
+        context: IndexMap::from([("app".to_owned(), "x".to_owned())]),
+        profile: None,
+    };
+    let sealed = there_and_back(&keys, Recipient::AwsKms(key.clone()))
+        .await
+        .unwrap();
+    let mut other = sealed.clone();
+    if let Recipient::AwsKms(key) = &mut other.recipient {
+        key.context.clear();
+    }
+    let error = keys.unlock(&other).await.unwrap_err();
+    assert_eq!(error.code().id, "E0956", "{error:?}");
+    key.role = Some("arn:aws:iam::123456789012:role/r".to_owned());
+    there_and_back(&keys, Recipient::AwsKms(key.clone()))
+        .await
+        .unwrap();
+    key.role = None;
+    key.arn = arn.replace("key/", "key/0");
+    let error = there_and_back(&keys, Recipient::AwsKms(key.clone()))
+        .await
+        .unwrap_err();
+    assert_eq!(error.code().id, "E0967", "{error:?}");
+
+    let home = tempfile::tempdir().unwrap();
+    let profiles = home.path().join("credentials");
+    std::fs::write(
+        &profiles,
+        "[base]\naws_access_key_id = a\naws_secret_access_key = b\n\
+         [taker]\nrole_arn = arn:aws:iam::123456789012:role/r\nsource_profile = base\n",
+    )
+    .unwrap();
+    let profiles = profiles.display().to_string();
+    let files = [
+        ("AWS_ENDPOINT_URL", at.as_str()),
+        ("AWS_SHARED_CREDENTIALS_FILE", profiles.as_str()),
+    ];
+    key.arn.clone_from(&arn);
+    key.profile = Some("taker".to_owned());
+    let keys = keyring(variables(&files));
+    there_and_back(&keys, Recipient::AwsKms(key.clone()))
+        .await
+        .unwrap();
+    key.profile = Some("nobody".to_owned());
+    let error = there_and_back(&keys, Recipient::AwsKms(key))
+        .await
+        .unwrap_err();
+    assert_eq!(error.code().id, "E0965");
+
+    if !has("sops", "--help") {
+        return;
+    }
+    let mut document = document("all.json");
+    let own = keyring(with(&["age.txt"], &[]));
+    let groups = [group(&document["sops"])];
+    let data = unlock_groups(&own, &groups, 0, &Order::default())
+        .await
+        .unwrap();
+    let keys = keyring(variables(&environment));
+    let recipients = [vec![sealed.recipient]];
+    let locked = lock_groups(
+        &keys,
+        &recipients,
+        0,
+        &data,
+        "2026-01-01T00:00:00Z",
+        &mut |_| Ok(()),
+    )
+    .await
+    .unwrap();
+    put(&mut document["sops"], &locked[0][0]);
+    let file = home.path().join("file.json");
+    std::fs::write(&file, document.to_string()).unwrap();
+    let plain: Value = serde_json::from_str(&sops(home.path(), &file, &environment)).unwrap();
+    assert_eq!(plain["hello"], "world");
+}
+
+fn aws_post(at: &str, target: &str, body: &str) -> Value {
+    use std::io::{Read as _, Write as _};
+    let host = at.trim_start_matches("http://");
+    let mut stream = std::net::TcpStream::connect(host).unwrap();
+    write!(
+        stream,
+        "POST / HTTP/1.1\r\nhost: {host}\r\nx-amz-target: {target}\r\ncontent-type: application/x-amz-json-1.1\r\n\
+         authorization: AWS4-HMAC-SHA256 Credential=t/20260101/us-east-1/kms/aws4_request, SignedHeaders=host, Signature=x\r\n\
+         content-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    let (_, body) = text.split_once("\r\n\r\n").unwrap();
+    serde_json::from_str(body).unwrap()
+}
