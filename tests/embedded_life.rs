@@ -1,5 +1,6 @@
 //! What makes objects live in the embedded control plane, seen by a client.
 
+use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{Api, DeleteParams, DynamicObject, PostParams};
@@ -195,5 +196,36 @@ fn budgets_count_the_pods_that_may_go() {
         .await;
         assert_eq!(budget["status"]["disruptionsAllowed"], 1);
         assert_eq!(budget["status"]["desiredHealthy"], 2);
+    });
+}
+
+#[test]
+fn stateful_sets_bring_claims_for_each_pod() {
+    on_a_cluster(|client, _cluster| async move {
+        create(&client, class("WaitForFirstConsumer")).await;
+        create(&client, node("one")).await;
+        create(&client, json!({
+            "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db"},
+            "spec": {
+                "replicas": 2, "serviceName": "db", "selector": {"matchLabels": {"app": "db"}},
+                "template": {
+                    "metadata": {"labels": {"app": "db"}},
+                    "spec": {"containers": [{
+                        "name": "c", "image": "postgres", "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+                    }]},
+                },
+                "volumeClaimTemplates": [{
+                    "metadata": {"name": "data"},
+                    "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+                }],
+            },
+        })).await;
+        let sets: Api<StatefulSet> = Api::default_namespaced(client.clone());
+        until(sets, "db", |value| {
+            value.pointer("/status/readyReplicas") == Some(&2.into())
+        })
+        .await;
+        let claims: Api<PersistentVolumeClaim> = Api::default_namespaced(client.clone());
+        until(claims, "data-db-1", phase_is("Bound")).await;
     });
 }

@@ -18,6 +18,7 @@ mod load_balancers;
 mod namespace;
 mod owned;
 pub(super) mod pods;
+mod quotas;
 mod replica_set;
 pub(super) mod runtime;
 mod service_account;
@@ -77,6 +78,7 @@ pub(super) fn spawn(server: &Server) -> Running {
     tasks.spawn(runtime::run(context.clone(), volumes::Volumes));
     tasks.spawn(runtime::run(context.clone(), load_balancers::LoadBalancers));
     tasks.spawn(runtime::run(context.clone(), budgets::Budgets));
+    tasks.spawn(runtime::run(context.clone(), quotas::Quotas));
     tasks.spawn(runtime::run(context, endpoints::Endpoints));
     tasks.spawn(garbage::run(server.clone()));
     Running { _tasks: tasks }

@@ -191,6 +191,7 @@ pub(super) fn node_roles(value: &Value) -> Value {
         .filter(|role| !role.is_empty())
         .collect();
     roles.sort_unstable();
+    roles.dedup();
     match roles.is_empty() {
         true => "<none>".into(),
         false => roles.join(",").into(),

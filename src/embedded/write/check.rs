@@ -180,6 +180,28 @@ fn list<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
     list.into_iter().flatten()
 }
 
+/// The pod of a workload with a volume for each claim that comes with it.
+fn with_claims(value: &Value) -> Option<Value> {
+    let mut spec = value.pointer("/spec/template/spec")?.clone();
+    let claims = value
+        .pointer("/spec/volumeClaimTemplates")
+        .and_then(Value::as_array);
+    let names = claims.into_iter().flatten().map(|claim| {
+        let mut volume = serde_json::Map::new();
+        volume.insert("name".to_owned(), text(claim, "/metadata/name").into());
+        Value::Object(volume)
+    });
+    let names: Vec<Value> = names.collect();
+    if let Some(spec) = spec.as_object_mut().filter(|_| !names.is_empty()) {
+        let volumes = spec.entry("volumes").or_insert(Value::Null);
+        match volumes.as_array_mut() {
+            Some(volumes) => volumes.extend(names),
+            None => *volumes = names.into(),
+        }
+    }
+    Some(spec)
+}
+
 fn workload(value: &Value, causes: &mut Vec<Cause>) {
     if let Some(replicas) = value.pointer("/spec/replicas").and_then(Value::as_i64)
         && replicas < 0
@@ -214,12 +236,8 @@ fn workload(value: &Value, causes: &mut Vec<Cause>) {
             }
         }
     }
-    pod(
-        value.pointer("/spec/template/spec"),
-        "spec.template.spec",
-        false,
-        causes,
-    );
+    let spec = with_claims(value);
+    pod(spec.as_ref(), "spec.template.spec", false, causes);
     let policy = value.pointer("/spec/template/spec/restartPolicy");
     if let Some(policy) = policy.filter(|policy| *policy != "Always") {
         let at = "spec.template.spec.restartPolicy";
