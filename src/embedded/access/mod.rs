@@ -1,8 +1,14 @@
 //! Who asks, and whether they may.
 
+pub(super) mod bootstrap;
+pub mod rbac;
+pub(super) mod review;
 pub mod token;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use sha2::Digest as _;
 
 /// Whoever makes a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,7 +58,38 @@ impl User {
             .iter_organization()
             .filter_map(|group| group.as_str().ok())
             .collect();
-        Some(Self::new(name, &groups))
+        let mut user = Self::new(name, &groups);
+        let sum = sha2::Sha256::digest(der);
+        let bytes: &[u8] = sum.as_ref();
+        let mut id = String::from("X509SHA256=");
+        for byte in bytes {
+            let _ = write!(id, "{byte:02x}");
+        }
+        let key = "authentication.kubernetes.io/credential-id";
+        user.extra.insert(key.to_owned(), vec![id]);
+        Some(user)
+    }
+
+    /// The user that a request's headers ask to be treated as, if they do.
+    pub fn impersonated(headers: &http::HeaderMap) -> Option<Self> {
+        let text = |name: &str| headers.get(name)?.to_str().ok();
+        let name = text("impersonate-user")?;
+        let groups = headers.get_all("impersonate-group");
+        let groups: Vec<&str> = groups
+            .iter()
+            .filter_map(|group| group.to_str().ok())
+            .collect();
+        let mut user = Self::new(name, &groups);
+        if let Some(rest) = name.strip_prefix("system:serviceaccount:")
+            && groups.is_empty()
+            && let Some((namespace, account)) = rest.split_once(':')
+        {
+            user = token::service_account(namespace, account);
+        }
+        if let Some(uid) = text("impersonate-uid") {
+            uid.clone_into(&mut user.uid);
+        }
+        Some(user)
     }
 
     /// Whether the user is in a group.

@@ -24,6 +24,7 @@ use http::{HeaderMap, Method, Request, Response, header};
 use serde_json::{Value, json};
 
 use super::access::User;
+use super::access::rbac::{self, Attempt};
 use super::server::Server;
 use body::Body;
 use path::Path;
@@ -138,7 +139,10 @@ pub async fn handle(server: &Server, user: User, request: Request<Bytes>) -> Res
     let path = path::parse(head.uri.path());
     let call = Call {
         server,
-        user,
+        user: match acting(server, user, &head.headers) {
+            Ok(user) => user,
+            Err(status) => return Answer::from(status).into_response(),
+        },
         method: head.method,
         query: Query::parse(head.uri.query()),
         headers: &head.headers,
@@ -146,12 +150,59 @@ pub async fn handle(server: &Server, user: User, request: Request<Bytes>) -> Res
     };
     let answer = match path {
         Path::Resource(target) => resource::answer(call, target, head.uri.path()).await,
-        other => answer_about_itself(&call, &other),
+        other => may_ask(&call, head.uri.path()).and_then(|()| answer_about_itself(&call, &other)),
     };
     match answer {
         Ok(answer) => answer.into_response(),
         Err(status) => Answer::from(status).into_response(),
     }
+}
+
+/// Whom a request acts as: whoever sent it, or whom they may act as.
+fn acting(server: &Server, user: User, headers: &HeaderMap) -> Result<User, Status> {
+    let Some(other) = User::impersonated(headers) else {
+        return Ok(user);
+    };
+    let attempt = |resource: &str, name: &str| Attempt {
+        verb: "impersonate".to_owned(),
+        resource: resource.to_owned(),
+        name: name.to_owned(),
+        ..Attempt::default()
+    };
+    let mut attempts = vec![attempt("users", &other.name)];
+    attempts.extend(
+        other
+            .groups
+            .iter()
+            .filter(|group| *group != "system:authenticated")
+            .map(|group| attempt("groups", group)),
+    );
+    for attempt in attempts {
+        if !rbac::may(server, &user, &attempt) {
+            let message = format!(
+                "{} \"{}\" is forbidden: {}",
+                attempt.resource,
+                attempt.name,
+                attempt.refusal(&user)
+            );
+            return Err(Status::new(403, "Forbidden", message));
+        }
+    }
+    Ok(other)
+}
+
+/// Refuses a path that is about no object to those who may not have it.
+fn may_ask(call: &Call<'_>, path: &str) -> Result<(), Status> {
+    let attempt = Attempt {
+        verb: call.method.as_str().to_lowercase(),
+        path: path.to_owned(),
+        ..Attempt::default()
+    };
+    if rbac::may(call.server, &call.user, &attempt) {
+        return Ok(());
+    }
+    let message = format!("forbidden: {}", attempt.refusal(&call.user));
+    Err(Status::new(403, "Forbidden", message))
 }
 
 fn answer_about_itself(call: &Call<'_>, path: &Path) -> Result<Answer, Status> {

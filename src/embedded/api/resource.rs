@@ -14,6 +14,8 @@ use super::read::{self, Filter};
 use super::registry::Kind;
 use super::status::Status;
 use super::{Answer, Call, follow, subresource};
+use crate::embedded::access::rbac::{self, Attempt};
+use crate::embedded::access::review;
 use crate::embedded::proto;
 use crate::embedded::store::Object;
 use crate::embedded::table::{self, Include};
@@ -30,6 +32,13 @@ pub(super) async fn answer(call: Call<'_>, target: Target, path: &str) -> Result
     }
     if !target.subresource.is_empty() && kind.subresource(&target.subresource).is_none() {
         return Err(Status::no_such_path());
+    }
+    may(&call, &kind, &target, path)?;
+    if call.method == Method::POST
+        && target.subresource.is_empty()
+        && let Some(answer) = review::answer(&call, &kind, &target.namespace)
+    {
+        return answer;
     }
     if !target.subresource.is_empty()
         && let Some(answer) = subresource::answer(&call, &kind, &target).await
@@ -51,6 +60,40 @@ pub(super) async fn answer(call: Call<'_>, target: Target, path: &str) -> Result
         (Method::DELETE, true) => delete_collection(&call, &kind, &target).await,
         _ => Err(Status::method_not_allowed()),
     }
+}
+
+/// Refuses those who may not do what they ask for.
+fn may(call: &Call<'_>, kind: &Kind, target: &Target, path: &str) -> Result<(), Status> {
+    let all = target.name.is_empty();
+    let watching = call.query.flag("watch") || is_old_watch(path);
+    let verb = match call.method {
+        Method::GET | Method::HEAD if watching => "watch",
+        Method::GET | Method::HEAD if all => "list",
+        Method::GET | Method::HEAD => "get",
+        Method::POST => "create",
+        Method::PUT => "update",
+        Method::PATCH => "patch",
+        Method::DELETE if all => "deletecollection",
+        Method::DELETE => "delete",
+        _ => return Err(Status::method_not_allowed()),
+    };
+    let attempt = Attempt {
+        verb: verb.to_owned(),
+        group: kind.group.clone(),
+        resource: kind.plural.clone(),
+        subresource: target.subresource.clone(),
+        namespace: target.namespace.clone(),
+        name: target.name.clone(),
+        path: String::new(),
+    };
+    if rbac::may(call.server, &call.user, &attempt) {
+        return Ok(());
+    }
+    Err(Status::forbidden(
+        kind,
+        &target.name,
+        &attempt.refusal(&call.user),
+    ))
 }
 
 /// `/api/v1/watch/…`

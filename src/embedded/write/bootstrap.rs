@@ -3,8 +3,11 @@
 use serde_json::{Value, json};
 
 use super::Options;
+use crate::embedded::access;
 use crate::embedded::api::status::Status;
 use crate::embedded::server::Server;
+
+const RBAC: &str = "rbac.authorization.k8s.io";
 
 /// Writes what is missing.
 pub async fn run(server: &Server) -> Result<(), Status> {
@@ -20,6 +23,16 @@ pub async fn run(server: &Server) -> Result<(), Status> {
             .is_none()
         {
             server.create(&kind, namespace, value, &options).await?;
+        }
+    }
+    // One kind at a time, and only in a cluster that is new: whoever took a role away had a reason.
+    if let Some(roles) = server.kind(RBAC, "clusterroles")
+        && server.list(&roles, "").objects.is_empty()
+    {
+        for (plural, value) in access::bootstrap::objects() {
+            if let Some(kind) = server.kind(RBAC, plural) {
+                server.create(&kind, "", value, &options).await?;
+            }
         }
     }
     Ok(())

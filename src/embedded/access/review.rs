@@ -1,0 +1,130 @@
+//! Questions about access: who am I, may I, may they.
+
+use serde_json::{Map, Value, json};
+
+use super::rbac::{self, Attempt};
+use super::{User, token};
+use crate::embedded::api::registry::Kind;
+use crate::embedded::api::status::Status;
+use crate::embedded::api::{Answer, Call, object_of};
+use crate::embedded::write;
+
+/// Answers a review; `None` if the kind is none.
+pub(in crate::embedded) fn answer(
+    call: &Call<'_>,
+    kind: &Kind,
+    namespace: &str,
+) -> Option<Result<Answer, Status>> {
+    let of = match kind.plural.as_str() {
+        "selfsubjectreviews" => who_am_i,
+        "tokenreviews" => whose_token,
+        "selfsubjectaccessreviews" => may_i,
+        "subjectaccessreviews" | "localsubjectaccessreviews" => may_they,
+        "selfsubjectrulesreviews" => what_may_i,
+        _ => return None,
+    };
+    Some(object_of(call).and_then(|mut body| {
+        let status = of(call, &body, namespace);
+        let Some(root) = body.as_object_mut() else {
+            return Err(Status::bad_request(
+                "the body of the request is not an object",
+            ));
+        };
+        root.insert("apiVersion".to_owned(), kind.api_version().into());
+        root.insert("kind".to_owned(), kind.kind.as_str().into());
+        let metadata = root.entry("metadata").or_insert_with(|| json!({}));
+        json_patch::merge(metadata, &json!({"creationTimestamp": write::now()}));
+        root.insert("status".to_owned(), status);
+        Ok(Answer::json(201, &body))
+    }))
+}
+
+fn text(value: &Value, at: &str) -> String {
+    let text = value.pointer(at).and_then(Value::as_str);
+    text.unwrap_or_default().to_owned()
+}
+
+fn shown(user: &User) -> Value {
+    let mut info = Map::new();
+    info.insert("username".to_owned(), user.name.as_str().into());
+    if !user.uid.is_empty() {
+        info.insert("uid".to_owned(), user.uid.as_str().into());
+    }
+    info.insert("groups".to_owned(), json!(user.groups));
+    if !user.extra.is_empty() {
+        info.insert("extra".to_owned(), json!(user.extra));
+    }
+    Value::Object(info)
+}
+
+fn who_am_i(call: &Call<'_>, _: &Value, _: &str) -> Value {
+    json!({"userInfo": shown(&call.user)})
+}
+
+fn whose_token(call: &Call<'_>, body: &Value, _: &str) -> Value {
+    match token::user_of(call.server, &text(body, "/spec/token")) {
+        Some(user) => {
+            json!({"authenticated": true, "user": shown(&user), "audiences": [token::ISSUER]})
+        }
+        None => json!({"error": "invalid bearer token", "user": {}}),
+    }
+}
+
+fn attempt_of(body: &Value) -> Attempt {
+    let part = |name: &str| text(body, &format!("/spec/resourceAttributes/{name}"));
+    if body.pointer("/spec/nonResourceAttributes").is_some() {
+        return Attempt {
+            verb: text(body, "/spec/nonResourceAttributes/verb"),
+            path: text(body, "/spec/nonResourceAttributes/path"),
+            ..Attempt::default()
+        };
+    }
+    Attempt {
+        verb: part("verb"),
+        group: part("group"),
+        resource: part("resource"),
+        subresource: part("subresource"),
+        namespace: part("namespace"),
+        name: part("name"),
+        path: String::new(),
+    }
+}
+
+fn ruling(call: &Call<'_>, user: &User, attempt: &Attempt) -> Value {
+    if rbac::may(call.server, user, attempt) {
+        json!({"allowed": true})
+    } else {
+        json!({"allowed": false})
+    }
+}
+
+fn may_i(call: &Call<'_>, body: &Value, _: &str) -> Value {
+    ruling(call, &call.user, &attempt_of(body))
+}
+
+fn may_they(call: &Call<'_>, body: &Value, _: &str) -> Value {
+    let groups = body.pointer("/spec/groups").and_then(Value::as_array);
+    let user = User {
+        name: text(body, "/spec/user"),
+        uid: text(body, "/spec/uid"),
+        groups: groups
+            .into_iter()
+            .flatten()
+            .filter_map(|group| Some(group.as_str()?.to_owned()))
+            .collect(),
+        ..User::default()
+    };
+    ruling(call, &user, &attempt_of(body))
+}
+
+fn what_may_i(call: &Call<'_>, body: &Value, _: &str) -> Value {
+    let mut rules = rbac::rules(call.server, &call.user, &text(body, "/spec/namespace"));
+    if call.user.is_in("system:masters") {
+        rules.push(json!({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}));
+        rules.push(json!({"verbs": ["*"], "nonResourceURLs": ["*"]}));
+    }
+    let (paths, resources): (Vec<Value>, Vec<Value>) = rules
+        .into_iter()
+        .partition(|rule| rule.get("nonResourceURLs").is_some());
+    json!({"incomplete": false, "resourceRules": resources, "nonResourceRules": paths})
+}
