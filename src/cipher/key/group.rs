@@ -161,6 +161,7 @@ pub async fn unlock_groups(
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
     use futures::executor::block_on;
 
     use super::{Order, lock_groups, unlock_groups};
@@ -172,7 +173,7 @@ mod tests {
 
     impl Keyring for Fake {
         fn lock<'a>(&'a self, _: &'a Recipient, part: &'a Part) -> Waiting<'a, String> {
-            let text: String = part.expose().iter().map(|b| format!("{b:02x}")).collect();
+            let text = base64::engine::general_purpose::STANDARD.encode(part.expose());
             Box::pin(async move { Ok(text) })
         }
 
@@ -181,16 +182,15 @@ mod tests {
                 if !self.0.contains(&sealed.recipient.to_string().as_str()) {
                     return Err(Error::new(&NO_IDENTITY, "not mine"));
                 }
-                let bytes = (0..sealed.enc.len() / 2)
-                    .map(|i| u8::from_str_radix(&sealed.enc[2 * i..2 * i + 2], 16).unwrap());
-                Ok(Part::new(bytes.collect::<Vec<u8>>()))
+                let bytes = base64::engine::general_purpose::STANDARD.decode(&sealed.enc);
+                Ok(Part::new(bytes.unwrap()))
             })
         }
     }
 
     fn fill(bytes: &mut [u8]) -> crate::Result<()> {
-        for (at, byte) in bytes.iter_mut().enumerate() {
-            *byte = (at * 7 + 3) as u8;
+        for (byte, number) in bytes.iter_mut().zip(3..) {
+            *byte = number;
         }
         Ok(())
     }

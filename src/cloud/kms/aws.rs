@@ -144,20 +144,16 @@ pub(super) async fn send(
 
 fn endpoint(sources: &KeySources, service: &str, region: &str) -> Result<Url> {
     let own = format!("AWS_ENDPOINT_URL_{}", service.to_ascii_uppercase());
-    let text = match sources
+    let replaced = sources
         .variable(&own)
-        .or_else(|| sources.variable("AWS_ENDPOINT_URL"))
-    {
-        Some(text) => text.to_owned(),
-        None => {
-            let domain = if region.starts_with("cn-") {
-                "amazonaws.com.cn"
-            } else {
-                "amazonaws.com"
-            };
-            format!("https://{service}.{region}.{domain}")
-        }
-    };
+        .or_else(|| sources.variable("AWS_ENDPOINT_URL"));
+    let text = replaced.map_or_else(
+        || {
+            let china = if region.starts_with("cn-") { ".cn" } else { "" };
+            format!("https://{service}.{region}.amazonaws.com{china}")
+        },
+        str::to_owned,
+    );
     Url::parse(&text).map_err(|cause| {
         Error::new(
             &AWS_UNREACHABLE,

@@ -39,10 +39,9 @@ pub(super) fn sign(request: &Request<'_>, by: &Credentials) -> Vec<(&'static str
     headers.sort_unstable();
     let names: Vec<&str> = headers.iter().map(|(name, _)| *name).collect();
     let names = names.join(";");
-    let lines: String = headers
-        .iter()
-        .map(|(name, value)| format!("{name}:{}\n", value.trim()))
-        .collect();
+    let lines = headers.iter().fold(String::new(), |lines, (name, value)| {
+        lines + name + ":" + value.trim() + "\n"
+    });
     let canonical = format!(
         "POST\n{}\n\n{lines}\n{names}\n{}",
         escape(request.path, true),
@@ -83,7 +82,8 @@ pub(super) fn escape(text: &str, keep_slashes: bool) -> String {
         if plain || (keep_slashes && byte == b'/') {
             escaped.push(char::from(byte));
         } else {
-            escaped.push_str(&format!("%{byte:02X}"));
+            escaped.push('%');
+            escaped.push_str(&hex(&[byte]).to_ascii_uppercase());
         }
     }
     escaped
@@ -99,7 +99,11 @@ fn hash(text: &str) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(u32::from(digit), 16))
+        .collect()
 }
 
 #[cfg(test)]
