@@ -15,7 +15,7 @@ use ksail::cipher::key::{
     AwsKms, DataKey, Keyring, Kind, Order, Part, Recipient, SealedKey, lock_groups, unlock_groups,
 };
 use ksail::cipher::seal::Sealer;
-use ksail::cloud::kms::{Found, KeySources, Keys, keyring};
+use ksail::cloud::kms::{Found, KeySources, Keys, collect, keyring};
 use ksail::secret::Secret;
 use serde_json::{Value, json};
 
@@ -274,6 +274,89 @@ async fn sops_opens_what_is_locked_here() {
         .status();
 }
 
+#[tokio::test]
+async fn sops_joins_what_is_split_here() {
+    if !has("sops", "--help") {
+        return;
+    }
+    let mut document = document("groups.json");
+    let groups: Vec<Vec<SealedKey>> = document["sops"]["key_groups"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(group)
+        .collect();
+    let keys = keyring(with(&["age.txt", "locked.age"], &[]));
+    let key = unlock_groups(&keys, &groups, 2, &Order::default())
+        .await
+        .unwrap();
+    let public = |file: &str| {
+        let text = String::from_utf8(vector(file)).unwrap();
+        let private = text
+            .lines()
+            .find(|line| line.starts_with("AGE-SECRET-KEY-"));
+        ksail::cipher::key::age::public_of(&Secret::new(private.unwrap())).unwrap()
+    };
+    let (_, stranger) = ksail::cipher::key::age::generate();
+    let (private, second) = ksail::cipher::key::age::generate();
+    let recipients: Vec<Vec<Recipient>> = [stranger, second, public("age.txt")]
+        .into_iter()
+        .map(|text| vec![Recipient::Age(text)])
+        .collect();
+    let mut next = 0u8;
+    let mut fill = |bytes: &mut [u8]| {
+        for byte in bytes {
+            next = next.wrapping_mul(5).wrapping_add(77);
+            *byte = next;
+        }
+        Ok(())
+    };
+    let locked = lock_groups(&keys, &recipients, 2, &key, "", &mut fill)
+        .await
+        .unwrap();
+    let written: Vec<Value> = locked
+        .iter()
+        .map(|group| json!({ "age": [{ "recipient": group[0].recipient.to_string(), "enc": group[0].enc }] }))
+        .collect();
+    document["sops"]["key_groups"] = Value::Array(written);
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("file.json");
+    std::fs::write(&file, document.to_string()).unwrap();
+    let age = format!("{FOLDER}/age.txt");
+    let own = [
+        ("SOPS_AGE_KEY_FILE", age.as_str()),
+        ("SOPS_AGE_KEY", private.expose()),
+    ];
+    let plain: Value = serde_json::from_str(&sops(home.path(), &file, &own)).unwrap();
+    assert_eq!(plain["hello"], "world");
+}
+
+#[tokio::test]
+async fn keys_that_gnupg_holds_open_through_it() {
+    if !has("gpg", "--version") {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let gnupg = home.path().display().to_string();
+    let imported = Command::new("gpg")
+        .args(["--batch", "--quiet", "--import"])
+        .arg(format!("{FOLDER}/rsa.sec.asc"))
+        .env("GNUPGHOME", &gnupg)
+        .status()
+        .unwrap();
+    assert!(imported.success());
+    let document = document("all.json");
+    let groups = [group(&document["sops"])];
+    let environment = |name: &str| (name == "GNUPGHOME").then(|| gnupg.clone());
+    let sources = collect(&environment, Arc::new(|_| None)).unwrap();
+    let opened = unlock_groups(&keyring(sources), &groups, 0, &Order::default()).await;
+    let _ = Command::new("gpgconf")
+        .args(["--kill", "all"])
+        .env("GNUPGHOME", &gnupg)
+        .status();
+    opens(&opened.unwrap(), &document);
+}
+
 async fn there_and_back(keys: &Keys, recipient: Recipient) -> Result<SealedKey, Error> {
     let part = Part::new([42; 33]);
     let recipient = keys.settle(&recipient).await?;
@@ -328,6 +411,13 @@ async fn vault_is_spoken_to_as_it_expects() {
     assert_eq!(code(variables(&[]), key("k")).await, "E0980");
     let nowhere = parse(Kind::Vault, "http://127.0.0.1:1/v1/transit/keys/k");
     assert_eq!(code(good(), nowhere).await, "E0983");
+
+    if !has("sops", "--help") {
+        return;
+    }
+    let (home, file) = locked_for(&keyring(good()), key("k")).await;
+    let plain = sops(home.path(), &file, &[("VAULT_TOKEN", "good")]);
+    assert!(plain.contains("world"));
 }
 
 #[tokio::test]
@@ -490,29 +580,30 @@ async fn aws_is_spoken_to_as_moto_expects() {
     if !has("sops", "--help") {
         return;
     }
+    let keys = keyring(variables(&environment));
+    let (home, file) = locked_for(&keys, sealed.recipient).await;
+    let plain = sops(home.path(), &file, &environment);
+    assert!(plain.contains("world"));
+}
+
+/// Writes the fixture locked for one other recipient into a folder of its own.
+async fn locked_for(keys: &Keys, recipient: Recipient) -> (tempfile::TempDir, std::path::PathBuf) {
     let mut document = document("all.json");
     let own = keyring(with(&["age.txt"], &[]));
     let groups = [group(&document["sops"])];
     let data = unlock_groups(&own, &groups, 0, &Order::default())
         .await
         .unwrap();
-    let keys = keyring(variables(&environment));
-    let recipients = [vec![sealed.recipient]];
-    let locked = lock_groups(
-        &keys,
-        &recipients,
-        0,
-        &data,
-        "2026-01-01T00:00:00Z",
-        &mut |_| Ok(()),
-    )
-    .await
-    .unwrap();
+    let now = "2026-01-01T00:00:00Z";
+    let recipients = [vec![recipient]];
+    let locked = lock_groups(keys, &recipients, 0, &data, now, &mut |_| Ok(()))
+        .await
+        .unwrap();
     put(&mut document["sops"], &locked[0][0]);
+    let home = tempfile::tempdir().unwrap();
     let file = home.path().join("file.json");
     std::fs::write(&file, document.to_string()).unwrap();
-    let plain: Value = serde_json::from_str(&sops(home.path(), &file, &environment)).unwrap();
-    assert_eq!(plain["hello"], "world");
+    (home, file)
 }
 
 fn aws_post(at: &str, target: &str, body: &str) -> Value {
