@@ -10,6 +10,8 @@ pub mod format;
 pub mod key;
 pub mod metadata;
 mod number;
+pub mod path;
+pub mod rules;
 pub mod scope;
 pub mod seal;
 pub mod shamir;

@@ -1,4 +1,5 @@
 //! Use cases: observe → plan → perform. One file per noun; a command and a native function that do the same call the same.
 
+pub mod cipher;
 pub mod cluster;
 pub mod fleet;

@@ -1,0 +1,129 @@
+//! Editing an encrypted file: a private copy, the user's editor, and back.
+//!
+//! The copy lives in memory where the system has such a folder, only its owner may read it, and it is overwritten when
+//! it is done with. Who asks whether to try again is the command's business.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use super::keys::Env;
+use super::{SystemEntropy, Unlocked, now};
+use crate::cipher::format::{self, Format, Layout};
+use crate::diag::codes::cipher::{EDIT_FAILED, NOT_MODIFIED, NO_EDITOR, UNREADABLE_FILE, UNWRITABLE_FILE};
+use crate::error::{Error, Result};
+
+/// What a new file starts with.
+pub const EXAMPLE: &str = "hello: Welcome! Edit this file as you please!\nexample_key: example_value\n# Example comment\nexample_array:\n    - example_value1\n    - example_value2\nexample_number: 1234.56789\nexample_booleans:\n    - true\n    - false\n";
+
+/// A private copy that is being edited.
+pub struct Draft {
+    _folder: tempfile::TempDir,
+    path: PathBuf,
+    before: Zeroizing<Vec<u8>>,
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        wipe(&self.path);
+    }
+}
+
+impl Draft {
+    /// Lays out a copy under the file's own name.
+    pub fn new(file: &Path, content: Zeroizing<Vec<u8>>) -> Result<Self> {
+        let unwritable = |cause: std::io::Error| Error::new(&UNWRITABLE_FILE, "cannot write the private copy").because(cause);
+        let folder = private_folder().map_err(unwritable)?;
+        let path = folder.path().join(file.file_name().unwrap_or_else(|| "file".as_ref()));
+        write_secret(&path, &content).map_err(unwritable)?;
+        Ok(Self { _folder: folder, path, before: content })
+    }
+
+    /// Opens the editor and waits for it; gives the text if it was changed.
+    pub fn edit(&self, editor: &str) -> Result<Zeroizing<Vec<u8>>> {
+        // The editor may bring its own arguments; the path is quoted for the shell.
+        let quoted = self.path.display().to_string().replace('\'', "'\\''");
+        let status = super::child::shell(&format!("{editor} '{quoted}'"))
+            .status()
+            .map_err(|cause| Error::new(&EDIT_FAILED, format!("the editor `{editor}` cannot be run")).because(cause))?;
+        if !status.success() {
+            return Err(Error::new(&EDIT_FAILED, format!("the editor `{editor}` failed: {status}")));
+        }
+        let after = std::fs::read(&self.path)
+            .map(Zeroizing::new)
+            .map_err(|cause| Error::new(&UNREADABLE_FILE, "cannot read the edited copy").because(cause))?;
+        if *after == *self.before {
+            return Err(Error::new(&NOT_MODIFIED, "the file has not been changed"));
+        }
+        Ok(after)
+    }
+}
+
+/// Seals an edited text with the file's own key; unchanged values keep their ciphertext.
+pub fn reseal(unlocked: &mut Unlocked, text: &[u8], format: Format, layout: Layout) -> Result<Vec<u8>> {
+    let branches = format::read_plain(format, text).map_err(|cause| {
+        Error::new(&EDIT_FAILED, "the edited text cannot be read").because(cause)
+    })?;
+    format::refuse_metadata(format, &branches)?;
+    unlocked.opened.branches = branches;
+    let sealed = unlocked.opened.seal(unlocked.key.expose(), &now(), &mut SystemEntropy)?;
+    sealed.write(format, layout)
+}
+
+/// Chooses the editor: the flag, the variables, then what is there.
+pub fn editor(flag: Option<&str>, env: &Env) -> Result<String> {
+    if let Some(editor) = flag {
+        return Ok(editor.to_owned());
+    }
+    if let Some(editor) = ["SOPS_EDITOR", "KUBE_EDITOR", "EDITOR", "VISUAL"].into_iter().find_map(|name| env(name)) {
+        return Ok(editor);
+    }
+    let folders = env("PATH").unwrap_or_default();
+    ["vim", "nano", "vi"]
+        .into_iter()
+        .find(|name| std::env::split_paths(&folders).any(|folder| folder.join(name).is_file()))
+        .map(ToOwned::to_owned)
+        .ok_or_else(|| Error::new(&NO_EDITOR, "no editor is there").help("set EDITOR, or name one with --editor"))
+}
+
+/// Makes a folder that only its owner may enter, in memory where that is possible.
+pub(super) fn private_folder() -> std::io::Result<tempfile::TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("ksail-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        builder.permissions(std::fs::Permissions::from_mode(0o700));
+    }
+    let memory = Path::new("/dev/shm");
+    if cfg!(target_os = "linux")
+        && memory.is_dir()
+        && let Ok(folder) = builder.tempdir_in(memory)
+    {
+        return Ok(folder);
+    }
+    builder.tempdir()
+}
+
+/// Writes a file that only its owner may read.
+pub(super) fn write_secret(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    options.open(path)?.write_all(content)
+}
+
+/// Overwrites a file with zeros and removes it.
+pub(super) fn wipe(path: &Path) {
+    if let Ok(metadata) = std::fs::metadata(path) {
+        let length = usize::try_from(metadata.len()).unwrap_or(0);
+        // The folder goes away in any case; this is for what the disk may keep.
+        let _ = std::fs::OpenOptions::new().write(true).open(path).and_then(|mut file| file.write_all(&vec![0; length]));
+    }
+    let _ = std::fs::remove_file(path);
+}
