@@ -10,5 +10,6 @@
 
 mod cipher_keys;
 mod embedded_life;
+mod cipher;
 mod plans;
 mod support;

@@ -21,22 +21,33 @@ impl Path {
     /// Reads `["key"][0]`.
     pub fn parse(text: &str) -> Result<Self> {
         let wrong = |what: &str| {
-            Error::new(&BROKEN_TREE_PATH, format!("the path `{text}` cannot be read: {what}"))
-                .help("write it like '[\"database\"][\"users\"][0]'")
+            Error::new(
+                &BROKEN_TREE_PATH,
+                format!("the path `{text}` cannot be read: {what}"),
+            )
+            .help("write it like '[\"database\"][\"users\"][0]'")
         };
         let mut steps = Vec::new();
         let mut rest = text.trim();
         while !rest.is_empty() {
-            rest = rest.strip_prefix('[').ok_or_else(|| wrong("a step begins with `[`"))?;
+            rest = rest
+                .strip_prefix('[')
+                .ok_or_else(|| wrong("a step begins with `[`"))?;
             let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''));
             if let Some(quote) = quote {
                 let inner = &rest[1..];
-                let end = inner.find(&format!("{quote}]")).ok_or_else(|| wrong("a key is not closed"))?;
+                let end = inner
+                    .find(&format!("{quote}]"))
+                    .ok_or_else(|| wrong("a key is not closed"))?;
                 steps.push(Step::Key(inner[..end].to_owned()));
                 rest = &inner[end + 2..];
             } else {
-                let (place, after) = rest.split_once(']').ok_or_else(|| wrong("a step ends with `]`"))?;
-                let place = place.parse().map_err(|_| wrong("a position is a number, a key stands in quotes"))?;
+                let (place, after) = rest
+                    .split_once(']')
+                    .ok_or_else(|| wrong("a step ends with `]`"))?;
+                let place = place
+                    .parse()
+                    .map_err(|_| wrong("a position is a number, a key stands in quotes"))?;
                 steps.push(Step::Place(place));
                 rest = after;
             }
@@ -58,7 +69,9 @@ impl Path {
     /// Gives the value there; the whole document for an empty path.
     pub fn get(&self, branch: &Branch) -> Result<Value> {
         let mut steps = self.0.iter();
-        let Some(first) = steps.next() else { return Ok(Value::Map(branch.clone())) };
+        let Some(first) = steps.next() else {
+            return Ok(Value::Map(branch.clone()));
+        };
         let mut value = match first {
             Step::Key(key) => branch.get(key),
             Step::Place(_) => None,
@@ -78,7 +91,10 @@ impl Path {
     /// Puts a value there, making what is missing on the way; tells whether anything changed.
     pub fn set(&self, branch: &mut Branch, new: Value) -> Result<bool> {
         let Some((Step::Key(_), _)) = self.0.split_first() else {
-            return Err(Error::new(&BROKEN_TREE_PATH, "the path must begin with a key").help("write it like '[\"database\"][\"port\"]'"));
+            return Err(
+                Error::new(&BROKEN_TREE_PATH, "the path must begin with a key")
+                    .help("write it like '[\"database\"][\"port\"]'"),
+            );
         };
         let mut root = Value::Map(std::mem::take(branch));
         let changed = set(&mut root, &self.0, new);
@@ -91,12 +107,16 @@ impl Path {
     /// Removes the value there.
     pub fn unset(&self, branch: &mut Branch) -> Result<()> {
         let Some((last, before)) = self.0.split_last() else {
-            return Err(Error::new(&BROKEN_TREE_PATH, "the path is empty").help("name what to remove, like '[\"old\"]'"));
+            return Err(Error::new(&BROKEN_TREE_PATH, "the path is empty")
+                .help("name what to remove, like '[\"old\"]'"));
         };
         let mut root = Value::Map(std::mem::take(branch));
         let removed = descend(&mut root, before).is_some_and(|parent| match (last, parent) {
             (Step::Key(key), Value::Map(branch)) => {
-                let at = branch.0.iter().position(|entry| matches!(entry, Entry::Pair(name, _) if name == key));
+                let at = branch
+                    .0
+                    .iter()
+                    .position(|entry| matches!(entry, Entry::Pair(name, _) if name == key));
                 at.map(|at| branch.0.remove(at)).is_some()
             }
             (Step::Place(place), Value::List(list)) if *place < list.len() => {
@@ -108,7 +128,11 @@ impl Path {
         if let Value::Map(root) = root {
             *branch = root;
         }
-        if removed { Ok(()) } else { Err(self.missing(last)) }
+        if removed {
+            Ok(())
+        } else {
+            Err(self.missing(last))
+        }
     }
 
     fn missing(&self, step: &Step) -> Error {
@@ -116,12 +140,18 @@ impl Path {
             Step::Key(key) => format!("key `{key}`"),
             Step::Place(place) => format!("position {place}"),
         };
-        Error::new(&NO_SUCH_VALUE, format!("there is no {step} on the path {}", self.show())).field(self.show())
+        Error::new(
+            &NO_SUCH_VALUE,
+            format!("there is no {step} on the path {}", self.show()),
+        )
+        .field(self.show())
     }
 }
 
 fn descend<'a>(value: &'a mut Value, steps: &[Step]) -> Option<&'a mut Value> {
-    let Some((first, rest)) = steps.split_first() else { return Some(value) };
+    let Some((first, rest)) = steps.split_first() else {
+        return Some(value);
+    };
     let next = match (first, value) {
         (Step::Key(key), Value::Map(branch)) => branch.0.iter_mut().find_map(|entry| match entry {
             Entry::Pair(name, value) if name == key => Some(value),

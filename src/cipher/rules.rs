@@ -44,16 +44,26 @@ impl Rules {
     /// Reads a rules file.
     pub fn read(text: &str) -> Result<Self> {
         let branches = yaml::read(text)?;
-        let Some(root) = branches.first() else { return Ok(Self::default()) };
+        let Some(root) = branches.first() else {
+            return Ok(Self::default());
+        };
         let mut rules = Self::default();
         if let Some(value) = root.get("stores").filter(|value| **value != Value::Null) {
             rules.layout = layout(map(value, "stores")?)?;
         }
         if let Some(Value::List(list)) = root.get("destination_rules") {
-            rules.destinations = list.iter().filter(|item| !matches!(item, Value::Comment(_))).count();
+            rules.destinations = list
+                .iter()
+                .filter(|item| !matches!(item, Value::Comment(_)))
+                .count();
         }
-        if let Some(value) = root.get("creation_rules").filter(|value| **value != Value::Null) {
-            let list = value.as_list().ok_or_else(|| mistyped("creation_rules", value, "a list"))?;
+        if let Some(value) = root
+            .get("creation_rules")
+            .filter(|value| **value != Value::Null)
+        {
+            let list = value
+                .as_list()
+                .ok_or_else(|| mistyped("creation_rules", value, "a list"))?;
             let read = items(list)
                 .enumerate()
                 .map(|(index, item)| {
@@ -68,8 +78,14 @@ impl Rules {
 
     /// Finds the first rule that fits a path, which is relative to the rules file; `None` if there are no rules at all.
     pub fn find(&self, path: &str) -> Result<Option<&Rule>> {
-        let Some(rules) = &self.rules else { return Ok(None) };
-        let found = rules.iter().find(|rule| rule.path_regex.as_ref().is_none_or(|regex| regex.is_match(path)));
+        let Some(rules) = &self.rules else {
+            return Ok(None);
+        };
+        let found = rules.iter().find(|rule| {
+            rule.path_regex
+                .as_ref()
+                .is_none_or(|regex| regex.is_match(path))
+        });
         found.map(Some).ok_or_else(|| {
             Error::new(&NO_RULE, format!("no creation rule fits `{path}`"))
                 .help("add a rule whose path_regex fits, or a last one without path_regex")
@@ -83,7 +99,9 @@ fn rule(index: usize, branch: &Branch, field: &str) -> Result<Rule> {
         None
     } else {
         Some(Regex::new(&expression).map_err(|cause| {
-            wrong("`path_regex` is not a regular expression").field(format!("{field}.path_regex")).because(cause)
+            wrong("`path_regex` is not a regular expression")
+                .field(format!("{field}.path_regex"))
+                .because(cause)
         })?)
     };
     let groups = match branch.get("key_groups") {
@@ -99,13 +117,26 @@ fn rule(index: usize, branch: &Branch, field: &str) -> Result<Rule> {
     };
     let threshold = match branch.get("shamir_threshold") {
         None | Some(Value::Null) => 0,
-        Some(Value::Int(number)) => usize::try_from(*number).map_err(|_| wrong("`shamir_threshold` is negative").field(field))?,
-        Some(other) => return Err(mistyped(&format!("{field}.shamir_threshold"), other, "a whole number")),
+        Some(Value::Int(number)) => usize::try_from(*number)
+            .map_err(|_| wrong("`shamir_threshold` is negative").field(field))?,
+        Some(other) => {
+            return Err(mistyped(
+                &format!("{field}.shamir_threshold"),
+                other,
+                "a whole number",
+            ));
+        }
     };
     let mac_only_encrypted = match branch.get("mac_only_encrypted") {
         None | Some(Value::Null) => false,
         Some(Value::Bool(truth)) => *truth,
-        Some(other) => return Err(mistyped(&format!("{field}.mac_only_encrypted"), other, "true or false")),
+        Some(other) => {
+            return Err(mistyped(
+                &format!("{field}.mac_only_encrypted"),
+                other,
+                "true or false",
+            ));
+        }
     };
     let selectors = Selectors {
         unencrypted_suffix: plain(branch, "unencrypted_suffix", field)?,
@@ -118,7 +149,13 @@ fn rule(index: usize, branch: &Branch, field: &str) -> Result<Rule> {
     }
     .settle()
     .map_err(|error| error.field(field))?;
-    Ok(Rule { index, path_regex, groups, threshold, selectors })
+    Ok(Rule {
+        index,
+        path_regex,
+        groups,
+        threshold,
+        selectors,
+    })
 }
 
 /// Reads the recipients that stand in the rule itself.
@@ -135,7 +172,8 @@ fn single(branch: &Branch, field: &str) -> Result<Vec<Recipient>> {
         ("hc_vault_transit_uri", Kind::Vault),
     ] {
         for text in texts(branch, name, field)? {
-            let mut recipient = Recipient::parse(kind, &text).map_err(|error| error.field(format!("{field}.{name}")))?;
+            let mut recipient = Recipient::parse(kind, &text)
+                .map_err(|error| error.field(format!("{field}.{name}")))?;
             if let Recipient::AwsKms(key) = &mut recipient
                 && !profile.is_empty()
             {
@@ -159,9 +197,17 @@ fn group(branch: &Branch, field: &str, depth: usize) -> Result<Vec<Recipient>> {
             add(&mut group, recipient);
         }
     }
-    for (name, kind) in [("age", Kind::Age), ("pgp", Kind::Pgp), ("hc_vault", Kind::Vault)] {
+    for (name, kind) in [
+        ("age", Kind::Age),
+        ("pgp", Kind::Pgp),
+        ("hc_vault", Kind::Vault),
+    ] {
         for text in texts(branch, name, field)? {
-            add(&mut group, Recipient::parse(kind, &text).map_err(|error| error.field(format!("{field}.{name}")))?);
+            add(
+                &mut group,
+                Recipient::parse(kind, &text)
+                    .map_err(|error| error.field(format!("{field}.{name}")))?,
+            );
         }
     }
     for (at, item) in list(branch, "kms", field)?.into_iter().enumerate() {
@@ -175,28 +221,44 @@ fn group(branch: &Branch, field: &str, depth: usize) -> Result<Vec<Recipient>> {
             }
         }
         let arn = need(key, "arn", &field)?;
-        let Recipient::AwsKms(parsed) = Recipient::parse(Kind::AwsKms, &arn).map_err(|error| error.field(&field))? else {
+        let Recipient::AwsKms(parsed) =
+            Recipient::parse(Kind::AwsKms, &arn).map_err(|error| error.field(&field))?
+        else {
             continue;
         };
-        add(&mut group, Recipient::AwsKms(AwsKms {
-            role: some(plain(key, "role", &field)?).or(parsed.role),
-            arn: parsed.arn,
-            context,
-            profile: some(plain(key, "aws_profile", &field)?),
-        }));
+        add(
+            &mut group,
+            Recipient::AwsKms(AwsKms {
+                role: some(plain(key, "role", &field)?).or(parsed.role),
+                arn: parsed.arn,
+                context,
+                profile: some(plain(key, "aws_profile", &field)?),
+            }),
+        );
     }
     for (at, item) in list(branch, "gcp_kms", field)?.into_iter().enumerate() {
         let field = format!("{field}.gcp_kms[{at}]");
-        add(&mut group, Recipient::GcpKms(GcpKms { resource_id: need(map(item, &field)?, "resource_id", &field)? }));
+        add(
+            &mut group,
+            Recipient::GcpKms(GcpKms {
+                resource_id: need(map(item, &field)?, "resource_id", &field)?,
+            }),
+        );
     }
-    for (at, item) in list(branch, "azure_keyvault", field)?.into_iter().enumerate() {
+    for (at, item) in list(branch, "azure_keyvault", field)?
+        .into_iter()
+        .enumerate()
+    {
         let field = format!("{field}.azure_keyvault[{at}]");
         let key = map(item, &field)?;
-        add(&mut group, Recipient::AzureKeyVault(AzureKeyVault {
-            vault_url: need(key, "vaultUrl", &field)?,
-            name: need(key, "key", &field)?,
-            version: plain(key, "version", &field)?,
-        }));
+        add(
+            &mut group,
+            Recipient::AzureKeyVault(AzureKeyVault {
+                vault_url: need(key, "vaultUrl", &field)?,
+                name: need(key, "key", &field)?,
+                version: plain(key, "version", &field)?,
+            }),
+        );
     }
     Ok(group)
 }
@@ -209,20 +271,25 @@ fn add(group: &mut Vec<Recipient>, recipient: Recipient) {
 
 fn refuse_hckms(branch: &Branch, field: &str) -> Result<()> {
     match branch.get("hckms") {
-        Some(Value::List(list)) if !list.is_empty() => {
-            Err(Error::new(&UNSUPPORTED_RECIPIENT, "keys of Huawei's key service are not supported").field(format!("{field}.hckms")))
-        }
+        Some(Value::List(list)) if !list.is_empty() => Err(Error::new(
+            &UNSUPPORTED_RECIPIENT,
+            "keys of Huawei's key service are not supported",
+        )
+        .field(format!("{field}.hckms"))),
         _ => Ok(()),
     }
 }
 
 fn layout(stores: &Branch) -> Result<Layout> {
     let indent = |name: &str| -> Result<Option<i64>> {
-        let Some(store) = stores.get(name).and_then(Value::as_map) else { return Ok(None) };
+        let Some(store) = stores.get(name).and_then(Value::as_map) else {
+            return Ok(None);
+        };
         match store.get("indent") {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Int(number)) if (-1..=16).contains(number) => Ok(Some(*number)),
-            Some(_) => Err(wrong("an indentation is a number from 0 to 16").field(format!("stores.{name}.indent"))),
+            Some(_) => Err(wrong("an indentation is a number from 0 to 16")
+                .field(format!("stores.{name}.indent"))),
         }
     };
     let spaces = |number: i64| usize::try_from(number).ok();
@@ -240,7 +307,10 @@ fn layout(stores: &Branch) -> Result<Layout> {
 // --- fields
 
 fn wrong(what: &str) -> Error {
-    Error::new(&BROKEN_RULES, format!("the rules file cannot be used: {what}"))
+    Error::new(
+        &BROKEN_RULES,
+        format!("the rules file cannot be used: {what}"),
+    )
 }
 
 fn mistyped(field: &str, value: &Value, want: &str) -> Error {
@@ -248,11 +318,14 @@ fn mistyped(field: &str, value: &Value, want: &str) -> Error {
 }
 
 fn items(list: &[Value]) -> impl Iterator<Item = &Value> {
-    list.iter().filter(|item| !matches!(item, Value::Comment(_)))
+    list.iter()
+        .filter(|item| !matches!(item, Value::Comment(_)))
 }
 
 fn map<'a>(value: &'a Value, field: &str) -> Result<&'a Branch> {
-    value.as_map().ok_or_else(|| mistyped(field, value, "a mapping"))
+    value
+        .as_map()
+        .ok_or_else(|| mistyped(field, value, "a mapping"))
 }
 
 fn list<'a>(branch: &'a Branch, name: &str, field: &str) -> Result<Vec<&'a Value>> {
@@ -290,18 +363,32 @@ fn texts(branch: &Branch, name: &str, field: &str) -> Result<Vec<String>> {
             for item in items(list) {
                 match item {
                     Value::Text(text) => all.extend(split(text)),
-                    other => return Err(mistyped(&format!("{field}.{name}"), other, "a list of texts")),
+                    other => {
+                        return Err(mistyped(
+                            &format!("{field}.{name}"),
+                            other,
+                            "a list of texts",
+                        ));
+                    }
                 }
             }
             Ok(all)
         }
-        Some(other) => Err(mistyped(&format!("{field}.{name}"), other, "a text or a list of texts")),
+        Some(other) => Err(mistyped(
+            &format!("{field}.{name}"),
+            other,
+            "a text or a list of texts",
+        )),
     }
 }
 
 /// Splits recipients at commas.
 pub fn split(text: &str) -> Vec<String> {
-    text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(ToOwned::to_owned).collect()
+    text.split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .map(ToOwned::to_owned)
+        .collect()
 }
 
 #[cfg(test)]
@@ -328,18 +415,33 @@ mod tests {
     fn says_which_field_is_wrong() {
         for (text, field) in [
             ("creation_rules: 1\n", "creation_rules"),
-            ("creation_rules:\n  - path_regex: '('\n", "creation_rules[0].path_regex"),
+            (
+                "creation_rules:\n  - path_regex: '('\n",
+                "creation_rules[0].path_regex",
+            ),
             ("creation_rules:\n  - age: 5\n", "creation_rules[0].age"),
-            ("creation_rules:\n  - encrypted_regex: a\n    encrypted_suffix: b\n", "creation_rules[0]"),
+            (
+                "creation_rules:\n  - encrypted_regex: a\n    encrypted_suffix: b\n",
+                "creation_rules[0]",
+            ),
             ("stores:\n  yaml:\n    indent: -1\n", "stores.yaml.indent"),
         ] {
-            assert_eq!(Rules::read(text).unwrap_err().at_field(), Some(field), "{text}");
+            assert_eq!(
+                Rules::read(text).unwrap_err().at_field(),
+                Some(field),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn no_rules_are_not_no_fit() {
         assert!(Rules::read("").unwrap().find("x").unwrap().is_none());
-        assert!(Rules::read("creation_rules:\n  - path_regex: a\n").unwrap().find("x").is_err());
+        assert!(
+            Rules::read("creation_rules:\n  - path_regex: a\n")
+                .unwrap()
+                .find("x")
+                .is_err()
+        );
     }
 }

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha512};
 use subtle::ConstantTimeEq;
 
 use super::scope::Scope;
-use super::seal::{NONCE, Sealer, hashed_bytes};
+use super::seal::{NONCE, Sealer, hashed_bytes, is_sealed};
 use super::tree::{Branch, Comment, Entry, Value};
 use crate::diag::codes::cipher::{BROKEN_VALUE, UNSUPPORTED_SHAPE};
 use crate::error::{Error, Result};
@@ -117,16 +117,17 @@ pub fn decrypt(
         if sealed {
             let path = at.joined();
             match value {
-                Value::Comment(Comment { text, inline }) => {
+                Value::Comment(Comment { text, .. }) => {
                     // A comment that does not open was written before comments were encrypted: it stays.
                     if let Ok((opened, nonce)) = sealer.open(text, &path) {
                         let text = match opened {
                             Value::Comment(Comment { text, .. }) | Value::Text(text) => text,
                             _ => std::mem::take(text),
                         };
+                        // A comment that was opened stands on its own line from then on, as sops has it.
                         let opened = Value::Comment(Comment {
                             text,
-                            inline: *inline,
+                            inline: false,
                         });
                         kept.keep(&opened, &path, &nonce);
                         *value = opened;
@@ -147,6 +148,8 @@ pub fn decrypt(
                 }
             }
         }
+        // In a list a sealed comment looks like any text until it is opened.
+        let comment = comment || matches!(value, Value::Comment(_));
         if !comment && (sealed || !scope.mac_only_encrypted) {
             mac.update(hashed_bytes(value));
         }
@@ -274,6 +277,13 @@ impl Walk<'_, '_> {
                         self.note(text);
                     }
                     self.value(item)?;
+                    if let (Some(before), Value::Comment(now)) = (&comment, &mut *item)
+                        && *before != now.text
+                        && is_sealed(&now.text)
+                    {
+                        // The format has no place for a sealed comment in a list: it becomes an item.
+                        *item = Value::Text(std::mem::take(&mut now.text));
+                    }
                     if comment.is_none() {
                         self.forget();
                     }

@@ -18,8 +18,14 @@ pub enum Surroundings {
 
 /// A command line for the shell.
 pub fn shell(command: &str) -> Command {
-    let mut shell = if cfg!(windows) { Command::new("cmd.exe") } else { Command::new("/bin/sh") };
-    shell.arg(if cfg!(windows) { "/C" } else { "-c" }).arg(command);
+    let mut shell = if cfg!(windows) {
+        Command::new("cmd.exe")
+    } else {
+        Command::new("/bin/sh")
+    };
+    shell
+        .arg(if cfg!(windows) { "/C" } else { "-c" })
+        .arg(command);
     shell
 }
 
@@ -34,13 +40,20 @@ pub fn variables(branches: &Branches) -> Result<Vec<(String, String)>> {
             Value::Float(float) => float.to_string(),
             Value::Null => String::new(),
             other => {
-                return Err(Error::new(&UNSUPPORTED_SHAPE, format!("a variable cannot hold {}", other.kind()))
-                    .field(key)
-                    .help("use exec-file, or keep variables in a flat file"));
+                return Err(Error::new(
+                    &UNSUPPORTED_SHAPE,
+                    format!("a variable cannot hold {}", other.kind()),
+                )
+                .field(key)
+                .help("use exec-file, or keep variables in a flat file"));
             }
         };
         if key.is_empty() || key.contains(['=', '\0']) || text.contains('\0') {
-            return Err(Error::new(&UNSUPPORTED_SHAPE, "a key or value cannot be an environment variable").field(key));
+            return Err(Error::new(
+                &UNSUPPORTED_SHAPE,
+                "a key or value cannot be an environment variable",
+            )
+            .field(key));
         }
         variables.push((key.to_owned(), text));
     }
@@ -48,7 +61,11 @@ pub fn variables(branches: &Branches) -> Result<Vec<(String, String)>> {
 }
 
 /// Runs a command with variables and waits for it.
-pub fn with_variables(command: &str, variables: &[(String, String)], surroundings: Surroundings) -> Result<ExitStatus> {
+pub fn with_variables(
+    command: &str,
+    variables: &[(String, String)],
+    surroundings: Surroundings,
+) -> Result<ExitStatus> {
     let mut shell = shell(command);
     if surroundings == Surroundings::Pristine {
         shell.env_clear();
@@ -58,12 +75,26 @@ pub fn with_variables(command: &str, variables: &[(String, String)], surrounding
 }
 
 /// Runs a command with a private file in the place of `{}` and waits for it; the file is wiped.
-pub fn with_file(command: &str, content: &[u8], name: Option<&str>, surroundings: Surroundings) -> Result<ExitStatus> {
-    let unwritable = |cause: std::io::Error| Error::new(&UNWRITABLE_FILE, "cannot write the private file for the command").because(cause);
+pub fn with_file(
+    command: &str,
+    content: &[u8],
+    name: Option<&str>,
+    surroundings: Surroundings,
+) -> Result<ExitStatus> {
+    let unwritable = |cause: std::io::Error| {
+        Error::new(
+            &UNWRITABLE_FILE,
+            "cannot write the private file for the command",
+        )
+        .because(cause)
+    };
     let folder = super::edit::private_folder().map_err(unwritable)?;
     let name = name.unwrap_or("secret");
     if Path::new(name).file_name().is_none_or(|last| last != name) {
-        return Err(Error::new(&UNWRITABLE_FILE, format!("`{name}` is not a plain file name")));
+        return Err(Error::new(
+            &UNWRITABLE_FILE,
+            format!("`{name}` is not a plain file name"),
+        ));
     }
     let path = folder.path().join(name);
     super::edit::write_secret(&path, content).map_err(unwritable)?;

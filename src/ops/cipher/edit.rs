@@ -11,7 +11,9 @@ use zeroize::Zeroizing;
 use super::keys::Env;
 use super::{SystemEntropy, Unlocked, now};
 use crate::cipher::format::{self, Format, Layout};
-use crate::diag::codes::cipher::{EDIT_FAILED, NOT_MODIFIED, NO_EDITOR, UNREADABLE_FILE, UNWRITABLE_FILE};
+use crate::diag::codes::cipher::{
+    EDIT_FAILED, NO_EDITOR, NOT_MODIFIED, UNREADABLE_FILE, UNWRITABLE_FILE,
+};
 use crate::error::{Error, Result};
 
 /// What a new file starts with.
@@ -33,11 +35,19 @@ impl Drop for Draft {
 impl Draft {
     /// Lays out a copy under the file's own name.
     pub fn new(file: &Path, content: Zeroizing<Vec<u8>>) -> Result<Self> {
-        let unwritable = |cause: std::io::Error| Error::new(&UNWRITABLE_FILE, "cannot write the private copy").because(cause);
+        let unwritable = |cause: std::io::Error| {
+            Error::new(&UNWRITABLE_FILE, "cannot write the private copy").because(cause)
+        };
         let folder = private_folder().map_err(unwritable)?;
-        let path = folder.path().join(file.file_name().unwrap_or_else(|| "file".as_ref()));
+        let path = folder
+            .path()
+            .join(file.file_name().unwrap_or_else(|| "file".as_ref()));
         write_secret(&path, &content).map_err(unwritable)?;
-        Ok(Self { _folder: folder, path, before: content })
+        Ok(Self {
+            _folder: folder,
+            path,
+            before: content,
+        })
     }
 
     /// Opens the editor and waits for it; gives the text if it was changed.
@@ -46,13 +56,21 @@ impl Draft {
         let quoted = self.path.display().to_string().replace('\'', "'\\''");
         let status = super::child::shell(&format!("{editor} '{quoted}'"))
             .status()
-            .map_err(|cause| Error::new(&EDIT_FAILED, format!("the editor `{editor}` cannot be run")).because(cause))?;
+            .map_err(|cause| {
+                Error::new(&EDIT_FAILED, format!("the editor `{editor}` cannot be run"))
+                    .because(cause)
+            })?;
         if !status.success() {
-            return Err(Error::new(&EDIT_FAILED, format!("the editor `{editor}` failed: {status}")));
+            return Err(Error::new(
+                &EDIT_FAILED,
+                format!("the editor `{editor}` failed: {status}"),
+            ));
         }
         let after = std::fs::read(&self.path)
             .map(Zeroizing::new)
-            .map_err(|cause| Error::new(&UNREADABLE_FILE, "cannot read the edited copy").because(cause))?;
+            .map_err(|cause| {
+                Error::new(&UNREADABLE_FILE, "cannot read the edited copy").because(cause)
+            })?;
         if *after == *self.before {
             return Err(Error::new(&NOT_MODIFIED, "the file has not been changed"));
         }
@@ -61,13 +79,20 @@ impl Draft {
 }
 
 /// Seals an edited text with the file's own key; unchanged values keep their ciphertext.
-pub fn reseal(unlocked: &mut Unlocked, text: &[u8], format: Format, layout: Layout) -> Result<Vec<u8>> {
+pub fn reseal(
+    unlocked: &mut Unlocked,
+    text: &[u8],
+    format: Format,
+    layout: Layout,
+) -> Result<Vec<u8>> {
     let branches = format::read_plain(format, text).map_err(|cause| {
         Error::new(&EDIT_FAILED, "the edited text cannot be read").because(cause)
     })?;
     format::refuse_metadata(format, &branches)?;
     unlocked.opened.branches = branches;
-    let sealed = unlocked.opened.seal(unlocked.key.expose(), &now(), &mut SystemEntropy)?;
+    let sealed = unlocked
+        .opened
+        .seal(unlocked.key.expose(), &now(), &mut SystemEntropy)?;
     sealed.write(format, layout)
 }
 
@@ -76,7 +101,10 @@ pub fn editor(flag: Option<&str>, env: &Env) -> Result<String> {
     if let Some(editor) = flag {
         return Ok(editor.to_owned());
     }
-    if let Some(editor) = ["SOPS_EDITOR", "KUBE_EDITOR", "EDITOR", "VISUAL"].into_iter().find_map(|name| env(name)) {
+    if let Some(editor) = ["SOPS_EDITOR", "KUBE_EDITOR", "EDITOR", "VISUAL"]
+        .into_iter()
+        .find_map(|name| env(name))
+    {
         return Ok(editor);
     }
     let folders = env("PATH").unwrap_or_default();
@@ -84,7 +112,10 @@ pub fn editor(flag: Option<&str>, env: &Env) -> Result<String> {
         .into_iter()
         .find(|name| std::env::split_paths(&folders).any(|folder| folder.join(name).is_file()))
         .map(ToOwned::to_owned)
-        .ok_or_else(|| Error::new(&NO_EDITOR, "no editor is there").help("set EDITOR, or name one with --editor"))
+        .ok_or_else(|| {
+            Error::new(&NO_EDITOR, "no editor is there")
+                .help("set EDITOR, or name one with --editor")
+        })
 }
 
 /// Makes a folder that only its owner may enter, in memory where that is possible.
@@ -123,7 +154,10 @@ pub(super) fn wipe(path: &Path) {
     if let Ok(metadata) = std::fs::metadata(path) {
         let length = usize::try_from(metadata.len()).unwrap_or(0);
         // The folder goes away in any case; this is for what the disk may keep.
-        let _ = std::fs::OpenOptions::new().write(true).open(path).and_then(|mut file| file.write_all(&vec![0; length]));
+        let _ = std::fs::OpenOptions::new()
+            .write(true)
+            .open(path)
+            .and_then(|mut file| file.write_all(&vec![0; length]));
     }
     let _ = std::fs::remove_file(path);
 }

@@ -12,25 +12,38 @@ const SKIPPED: [&str; 4] = [".git", "node_modules", ".terraform", "target"];
 
 /// Reads a file.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|cause| Error::new(&UNREADABLE_FILE, format!("cannot read {}", path.display())).because(cause))
+    std::fs::read(path).map_err(|cause| {
+        Error::new(&UNREADABLE_FILE, format!("cannot read {}", path.display())).because(cause)
+    })
 }
 
 /// Puts new content in the place of a file: whoever reads it sees the old or the new, and mode and owner stay.
 pub fn replace(path: &Path, content: &[u8]) -> Result<()> {
     // A link stays a link: what it points at is replaced.
     let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    put(&real, content).map_err(|cause| Error::new(&UNWRITABLE_FILE, format!("cannot write {}", path.display())).because(cause))
+    put(&real, content).map_err(|cause| {
+        Error::new(&UNWRITABLE_FILE, format!("cannot write {}", path.display())).because(cause)
+    })
 }
 
 fn put(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".ksail-").suffix(".new").tempfile_in(folder)?;
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new()
+        .prefix(".ksail-")
+        .suffix(".new")
+        .tempfile_in(folder)?;
     file.write_all(content)?;
     if let Ok(old) = std::fs::metadata(path) {
         #[cfg(unix)]
         {
             use std::os::unix::fs::MetadataExt as _;
-            let owner = (rustix::fs::Uid::from_raw(old.uid()), rustix::fs::Gid::from_raw(old.gid()));
+            let owner = (
+                rustix::fs::Uid::from_raw(old.uid()),
+                rustix::fs::Gid::from_raw(old.gid()),
+            );
             // Only root may give files away; for others the file is theirs already.
             let _ = rustix::fs::fchown(file.as_file(), Some(owner.0), Some(owner.1));
         }
@@ -42,8 +55,13 @@ fn put(path: &Path, content: &[u8]) -> std::io::Result<()> {
 
 /// Writes a new file that only its owner may read.
 pub fn write_private(path: &Path, content: &[u8]) -> Result<()> {
-    let unwritable = |cause: std::io::Error| Error::new(&UNWRITABLE_FILE, format!("cannot write {}", path.display())).because(cause);
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+    let unwritable = |cause: std::io::Error| {
+        Error::new(&UNWRITABLE_FILE, format!("cannot write {}", path.display())).because(cause)
+    };
+    if let Some(folder) = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
         std::fs::create_dir_all(folder).map_err(unwritable)?;
     }
     put(path, content).map_err(unwritable)
@@ -72,7 +90,13 @@ pub fn gather(paths: &[PathBuf], wanted: Wanted) -> Result<Vec<PathBuf>> {
 }
 
 fn search(folder: &Path, wanted: Wanted, files: &mut Vec<PathBuf>, depth: usize) -> Result<()> {
-    let unreadable = |cause: std::io::Error| Error::new(&UNREADABLE_FILE, format!("cannot read the folder {}", folder.display())).because(cause);
+    let unreadable = |cause: std::io::Error| {
+        Error::new(
+            &UNREADABLE_FILE,
+            format!("cannot read the folder {}", folder.display()),
+        )
+        .because(cause)
+    };
     if depth > 64 {
         return Ok(());
     }
@@ -89,7 +113,10 @@ fn search(folder: &Path, wanted: Wanted, files: &mut Vec<PathBuf>, depth: usize)
             if !SKIPPED.iter().any(|skipped| name == *skipped) {
                 search(&path, wanted, files, depth + 1)?;
             }
-        } else if kind.is_file() && name != crate::cipher::rules::FILE && (wanted == Wanted::All || looks_encrypted(&path)) {
+        } else if kind.is_file()
+            && name != crate::cipher::rules::FILE
+            && (wanted == Wanted::All || looks_encrypted(&path))
+        {
             files.push(path);
         }
     }
@@ -98,7 +125,9 @@ fn search(folder: &Path, wanted: Wanted, files: &mut Vec<PathBuf>, depth: usize)
 
 /// Whether a file holds metadata; files that cannot be read in their format do not.
 pub fn looks_encrypted(path: &Path) -> bool {
-    let Ok(bytes) = std::fs::read(path) else { return false };
+    let Ok(bytes) = std::fs::read(path) else {
+        return false;
+    };
     is_encrypted(&path.to_string_lossy(), &bytes)
 }
 
@@ -131,9 +160,17 @@ mod tests {
         std::os::unix::fs::symlink(&file, &link).unwrap();
         replace(&link, b"new").unwrap();
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "new");
-        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
+        assert_eq!(
+            std::fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+            0o640
+        );
         assert!(link.is_symlink());
-        assert_eq!(gather(&[folder.path().to_owned()], Wanted::All).unwrap().len(), 1);
+        assert_eq!(
+            gather(&[folder.path().to_owned()], Wanted::All)
+                .unwrap()
+                .len(),
+            1
+        );
     }
 
     #[test]

@@ -28,13 +28,25 @@ pub struct Keys {
 impl Keys {
     /// Collects the keys of this user.
     pub fn collect(env: &Env, ask: Ask) -> Result<Self> {
-        let order = env("SOPS_DECRYPTION_ORDER").map(|text| Order::parse(&text)).transpose()?.unwrap_or_default();
-        Ok(Self { ring: Box::new(Local { identities: identities(env)?, ask }), order })
+        let order = env("SOPS_DECRYPTION_ORDER")
+            .map(|text| Order::parse(&text))
+            .transpose()?
+            .unwrap_or_default();
+        Ok(Self {
+            ring: Box::new(Local {
+                identities: identities(env)?,
+                ask,
+            }),
+            order,
+        })
     }
 
     /// Makes one of a given keyring.
     pub fn of(ring: Box<dyn Keyring>) -> Self {
-        Self { ring, order: Order::default() }
+        Self {
+            ring,
+            order: Order::default(),
+        }
     }
 
     /// The keyring.
@@ -61,7 +73,11 @@ pub fn key_file(env: &Env) -> Option<PathBuf> {
         return Some(below(folder));
     }
     let home = env("HOME")?;
-    let config = if cfg!(target_os = "macos") { "Library/Application Support" } else { ".config" };
+    let config = if cfg!(target_os = "macos") {
+        "Library/Application Support"
+    } else {
+        ".config"
+    };
     Some(below(Path::new(&home).join(config).display().to_string()))
 }
 
@@ -79,13 +95,25 @@ fn identities(env: &Env) -> Result<Identities> {
             Ok(bytes) => add(&mut identities, &path, &bytes)?,
             Err(_) if !named => {}
             Err(cause) => {
-                return Err(Error::new(&UNREADABLE_FILE, format!("cannot read the key file {} that SOPS_AGE_KEY_FILE names", path.display())).because(cause));
+                return Err(Error::new(
+                    &UNREADABLE_FILE,
+                    format!(
+                        "cannot read the key file {} that SOPS_AGE_KEY_FILE names",
+                        path.display()
+                    ),
+                )
+                .because(cause));
             }
         }
     }
     if let Some(path) = env("SOPS_AGE_SSH_PRIVATE_KEY_FILE") {
-        let bytes = std::fs::read(&path)
-            .map_err(|cause| Error::new(&UNREADABLE_FILE, format!("cannot read the SSH key {path} that SOPS_AGE_SSH_PRIVATE_KEY_FILE names")).because(cause))?;
+        let bytes = std::fs::read(&path).map_err(|cause| {
+            Error::new(
+                &UNREADABLE_FILE,
+                format!("cannot read the SSH key {path} that SOPS_AGE_SSH_PRIVATE_KEY_FILE names"),
+            )
+            .because(cause)
+        })?;
         add(&mut identities, Path::new(&path), &bytes)?;
     } else if let Some(home) = env("HOME") {
         for name in ["id_ed25519", "id_rsa"] {
@@ -111,7 +139,12 @@ fn add(identities: &mut Identities, path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 fn output_of(command: &str) -> Result<String> {
-    let failed = |what: String| Error::new(&UNREADABLE_FILE, format!("the command in SOPS_AGE_KEY_CMD {what}"));
+    let failed = |what: String| {
+        Error::new(
+            &UNREADABLE_FILE,
+            format!("the command in SOPS_AGE_KEY_CMD {what}"),
+        )
+    };
     let output = super::child::shell(command)
         .stderr(std::process::Stdio::inherit())
         .output()
@@ -149,5 +182,11 @@ impl Keyring for Local {
 }
 
 fn unsupported(recipient: &Recipient) -> Error {
-    Error::new(&UNSUPPORTED_RECIPIENT, format!("keys of kind `{}` are not supported here", recipient.kind().name()))
+    Error::new(
+        &UNSUPPORTED_RECIPIENT,
+        format!(
+            "keys of kind `{}` are not supported here",
+            recipient.kind().name()
+        ),
+    )
 }

@@ -32,8 +32,9 @@ pub struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
     fn fill(&mut self, bytes: &mut [u8]) -> Result<()> {
-        getrandom::fill(bytes)
-            .map_err(|cause| Error::new(&NO_RANDOM, "the system gives no random bytes").because(cause.to_string()))
+        getrandom::fill(bytes).map_err(|cause| {
+            Error::new(&NO_RANDOM, "the system gives no random bytes").because(cause.to_string())
+        })
     }
 }
 
@@ -50,9 +51,18 @@ pub struct Formats {
 
 impl Formats {
     /// Chooses by the path, unless types are named.
-    pub fn choose(path: &str, input: Option<Format>, output: Option<Format>, layout: Layout) -> Self {
+    pub fn choose(
+        path: &str,
+        input: Option<Format>,
+        output: Option<Format>,
+        layout: Layout,
+    ) -> Self {
         let input = input.unwrap_or_else(|| Format::of_path(path));
-        Self { input, output: output.unwrap_or(input), layout }
+        Self {
+            input,
+            output: output.unwrap_or(input),
+            layout,
+        }
     }
 }
 
@@ -66,16 +76,27 @@ pub struct Unlocked {
 
 /// Says the time as metadata do.
 pub fn now() -> String {
-    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    jiff::Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string()
 }
 
 /// Encrypts the content of a plain file.
-pub async fn encrypt(bytes: &[u8], formats: Formats, target: &Target, keys: &Keys) -> Result<Vec<u8>> {
+pub async fn encrypt(
+    bytes: &[u8],
+    formats: Formats,
+    target: &Target,
+    keys: &Keys,
+) -> Result<Vec<u8>> {
     let branches = format::read_plain(formats.input, bytes)?;
     format::refuse_metadata(formats.input, &branches)?;
     let metadata = Metadata {
         threshold: target.threshold,
-        selectors: if formats.input == Format::Binary { Default::default() } else { target.selectors.clone() },
+        selectors: if formats.input == Format::Binary {
+            Default::default()
+        } else {
+            target.selectors.clone()
+        },
         ..Metadata::default()
     };
     let mut opened = Opened::plain(branches, metadata);
@@ -94,7 +115,13 @@ pub async fn unlock(bytes: &[u8], input: Format, mac: Mac, keys: &Keys) -> Resul
 }
 
 /// Decrypts a file to its plain content, or one value of it.
-pub async fn decrypt(bytes: &[u8], formats: Formats, mac: Mac, extract: Option<&TreePath>, keys: &Keys) -> Result<Zeroizing<Vec<u8>>> {
+pub async fn decrypt(
+    bytes: &[u8],
+    formats: Formats,
+    mac: Mac,
+    extract: Option<&TreePath>,
+    keys: &Keys,
+) -> Result<Zeroizing<Vec<u8>>> {
     let unlocked = unlock(bytes, formats.input, mac, keys).await?;
     let branches = &unlocked.opened.branches;
     let plain = match extract {
@@ -120,7 +147,13 @@ pub struct Exchange {
 }
 
 /// Gives a file a new data key, and with it new ciphertext throughout.
-pub async fn rotate(bytes: &[u8], formats: Formats, exchange: &Exchange, mac: Mac, keys: &Keys) -> Result<Vec<u8>> {
+pub async fn rotate(
+    bytes: &[u8],
+    formats: Formats,
+    exchange: &Exchange,
+    mac: Mac,
+    keys: &Keys,
+) -> Result<Vec<u8>> {
     let mut unlocked = unlock(bytes, formats.input, mac, keys).await?;
     let mut groups = recipients(&unlocked.opened.metadata)?;
     for group in &mut groups {
@@ -136,7 +169,9 @@ pub async fn rotate(bytes: &[u8], formats: Formats, exchange: &Exchange, mac: Ma
     let key = fresh_key()?;
     unlocked.opened.forget();
     lock(&mut unlocked.opened.metadata, &groups, &key, keys).await?;
-    let sealed = unlocked.opened.seal(key.expose(), &now(), &mut SystemEntropy)?;
+    let sealed = unlocked
+        .opened
+        .seal(key.expose(), &now(), &mut SystemEntropy)?;
     sealed.write(formats.output, formats.layout)
 }
 
@@ -161,13 +196,26 @@ pub fn key_changes(sealed: &Sealed, target: &Target) -> Result<KeyChanges> {
     let have = names(&recipients(&sealed.metadata)?);
     let want = names(&target.groups);
     Ok(KeyChanges {
-        added: want.iter().filter(|name| !have.contains(name)).cloned().collect(),
-        removed: have.iter().filter(|name| !want.contains(name)).cloned().collect(),
+        added: want
+            .iter()
+            .filter(|name| !have.contains(name))
+            .cloned()
+            .collect(),
+        removed: have
+            .iter()
+            .filter(|name| !want.contains(name))
+            .cloned()
+            .collect(),
     })
 }
 
 /// Locks a file's data key for the recipients of its rule; values and integrity code stay.
-pub async fn update_keys(bytes: &[u8], formats: Formats, target: &Target, keys: &Keys) -> Result<(KeyChanges, Vec<u8>)> {
+pub async fn update_keys(
+    bytes: &[u8],
+    formats: Formats,
+    target: &Target,
+    keys: &Keys,
+) -> Result<(KeyChanges, Vec<u8>)> {
     let mut sealed = Sealed::read(formats.input, bytes)?;
     let changes = key_changes(&sealed, target)?;
     if changes.is_empty() {
@@ -189,7 +237,14 @@ pub enum Change {
 }
 
 /// Changes one value of an encrypted file; `None` if it is so already.
-pub async fn change(bytes: &[u8], formats: Formats, path: &TreePath, change: Change, mac: Mac, keys: &Keys) -> Result<Option<Vec<u8>>> {
+pub async fn change(
+    bytes: &[u8],
+    formats: Formats,
+    path: &TreePath,
+    change: Change,
+    mac: Mac,
+    keys: &Keys,
+) -> Result<Option<Vec<u8>>> {
     let mut unlocked = unlock(bytes, formats.input, mac, keys).await?;
     let mut none = Branch::default();
     let branch = unlocked.opened.branches.first_mut().unwrap_or(&mut none);
@@ -201,7 +256,9 @@ pub async fn change(bytes: &[u8], formats: Formats, path: &TreePath, change: Cha
         }
         Change::Unset => path.unset(branch)?,
     }
-    let sealed = unlocked.opened.seal(unlocked.key.expose(), &now(), &mut SystemEntropy)?;
+    let sealed = unlocked
+        .opened
+        .seal(unlocked.key.expose(), &now(), &mut SystemEntropy)?;
     sealed.write(formats.output, formats.layout).map(Some)
 }
 
@@ -210,7 +267,12 @@ pub fn recipients(metadata: &Metadata) -> Result<Vec<Vec<Recipient>>> {
     metadata
         .groups
         .iter()
-        .map(|group| group.iter().map(|stanza| sealed_key(stanza).map(|key| key.recipient)).collect())
+        .map(|group| {
+            group
+                .iter()
+                .map(|stanza| sealed_key(stanza).map(|key| key.recipient))
+                .collect()
+        })
         .collect()
 }
 
@@ -221,7 +283,13 @@ pub fn in_file(error: Error, path: &Path) -> Error {
         .labels()
         .iter()
         .filter(|label| label.source.name().is_empty())
-        .map(|label| Label::new(&Source::new(name.clone(), label.source.text()), label.span.clone(), label.text.clone()))
+        .map(|label| {
+            Label::new(
+                &Source::new(name.clone(), label.source.text()),
+                label.span.clone(),
+                label.text.clone(),
+            )
+        })
         .collect();
     let mut error = error;
     if let Some(label) = labels.first() {
@@ -241,7 +309,11 @@ fn names(groups: &[Vec<Recipient>]) -> Vec<String> {
             let several = groups.len() > 1;
             group.iter().map(move |recipient| {
                 let name = format!("{} {recipient}", recipient.kind().name());
-                if several { format!("group {}: {name}", index + 1) } else { name }
+                if several {
+                    format!("group {}: {name}", index + 1)
+                } else {
+                    name
+                }
             })
         })
         .collect()
@@ -253,16 +325,37 @@ fn fresh_key() -> Result<DataKey> {
     Ok(DataKey::new(*bytes))
 }
 
-async fn lock(metadata: &mut Metadata, groups: &[Vec<Recipient>], key: &DataKey, keys: &Keys) -> Result<()> {
+async fn lock(
+    metadata: &mut Metadata,
+    groups: &[Vec<Recipient>],
+    key: &DataKey,
+    keys: &Keys,
+) -> Result<()> {
     if groups.is_empty() || groups.iter().any(Vec::is_empty) {
-        return Err(Error::new(&NO_RECIPIENTS, "nobody would be able to read the file: there is no recipient")
-            .help("add recipients to the rule in .sops.yaml, or name them with --age, --pgp, --kms, …"));
+        return Err(Error::new(
+            &NO_RECIPIENTS,
+            "nobody would be able to read the file: there is no recipient",
+        )
+        .help(
+            "add recipients to the rule in .sops.yaml, or name them with --age, --pgp, --kms, …",
+        ));
     }
-    let locked = lock_groups(keys.ring(), groups, metadata.threshold, key, &now(), &mut |bytes| SystemEntropy.fill(bytes)).await?;
+    let locked = lock_groups(
+        keys.ring(),
+        groups,
+        metadata.threshold,
+        key,
+        &now(),
+        &mut |bytes| SystemEntropy.fill(bytes),
+    )
+    .await?;
     if groups.len() > 1 && metadata.threshold == 0 {
         metadata.threshold = groups.len();
     }
-    metadata.groups = locked.iter().map(|group| group.iter().map(stanza).collect()).collect();
+    metadata.groups = locked
+        .iter()
+        .map(|group| group.iter().map(stanza).collect())
+        .collect();
     Ok(())
 }
 
@@ -276,7 +369,12 @@ async fn data_key(metadata: &Metadata, keys: &Keys) -> Result<DataKey> {
         {
             return Err(error);
         }
-        groups.push(group.iter().filter_map(|stanza| sealed_key(stanza).ok()).collect());
+        groups.push(
+            group
+                .iter()
+                .filter_map(|stanza| sealed_key(stanza).ok())
+                .collect(),
+        );
     }
     unlock_groups(keys.ring(), &groups, metadata.threshold, keys.order()).await
 }
@@ -285,7 +383,12 @@ fn sealed_key(stanza: &Stanza) -> Result<SealedKey> {
     let context = match stanza.fields.get("context") {
         Some(Value::Map(pairs)) => pairs
             .pairs()
-            .map(|(name, value)| (name.to_owned(), value.as_text().unwrap_or_default().to_owned()))
+            .map(|(name, value)| {
+                (
+                    name.to_owned(),
+                    value.as_text().unwrap_or_default().to_owned(),
+                )
+            })
             .collect(),
         _ => indexmap::IndexMap::new(),
     };
@@ -313,7 +416,10 @@ fn stanza(key: &SealedKey) -> Stanza {
         fields.push("created_at", Value::text(&key.created_at));
     }
     fields.push("enc", Value::text(&key.enc));
-    let kind = crate::cipher::metadata::KINDS.iter().find(|known| **known == kind).copied().unwrap_or("age");
+    let kind = crate::cipher::metadata::KINDS
+        .iter()
+        .find(|known| **known == kind)
+        .copied()
+        .unwrap_or("age");
     Stanza { kind, fields }
 }
-

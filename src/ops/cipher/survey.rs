@@ -56,7 +56,12 @@ pub struct Reader {
 }
 
 /// Looks at an encrypted file.
-pub fn inspect(path: &Path, input: Option<Format>, rules_file: Option<&Path>, env: &Env) -> Result<Inspection> {
+pub fn inspect(
+    path: &Path,
+    input: Option<Format>,
+    rules_file: Option<&Path>,
+    env: &Env,
+) -> Result<Inspection> {
     let bytes = files::read(path)?;
     let format = input.unwrap_or_else(|| Format::of_path(&path.to_string_lossy()));
     let sealed = Sealed::read(format, &bytes).map_err(|error| in_file(error, path))?;
@@ -67,8 +72,13 @@ pub fn inspect(path: &Path, input: Option<Format>, rules_file: Option<&Path>, en
     }
     // The rule is told if there is one; that there is none is no mistake here.
     let found = find_rules(path, rules_file)?;
-    let target = choose(path, &Wishes::default(), found.as_ref(), env).ok().filter(|target| target.rule.is_some());
-    let integrity = match (metadata.mac.is_empty(), metadata.selectors.mac_only_encrypted) {
+    let target = choose(path, &Wishes::default(), found.as_ref(), env)
+        .ok()
+        .filter(|target| target.rule.is_some());
+    let integrity = match (
+        metadata.mac.is_empty(),
+        metadata.selectors.mac_only_encrypted,
+    ) {
         (true, _) => "none",
         (false, true) => "encrypted values",
         (false, false) => "all values",
@@ -82,11 +92,19 @@ pub fn inspect(path: &Path, input: Option<Format>, rules_file: Option<&Path>, en
             .map(|group| {
                 group
                     .iter()
-                    .map(|stanza| Reader { kind: stanza.kind, recipient: stanza.recipient(), created_at: stanza.text("created_at").to_owned() })
+                    .map(|stanza| Reader {
+                        kind: stanza.kind,
+                        recipient: stanza.recipient(),
+                        created_at: stanza.text("created_at").to_owned(),
+                    })
                     .collect()
             })
             .collect(),
-        threshold: if metadata.groups.len() > 1 && metadata.threshold == 0 { metadata.groups.len() } else { metadata.threshold },
+        threshold: if metadata.groups.len() > 1 && metadata.threshold == 0 {
+            metadata.groups.len()
+        } else {
+            metadata.threshold
+        },
         last_modified: metadata.last_modified.clone(),
         version: metadata.version.clone(),
         selectors: metadata
@@ -100,7 +118,9 @@ pub fn inspect(path: &Path, input: Option<Format>, rules_file: Option<&Path>, en
         encrypted: count.encrypted,
         plain: count.plain,
         values: count.values,
-        key_changes: target.as_ref().and_then(|target| key_changes(&sealed, target).ok()),
+        key_changes: target
+            .as_ref()
+            .and_then(|target| key_changes(&sealed, target).ok()),
         rule: target.and_then(|target| target.rule),
     })
 }
@@ -145,7 +165,9 @@ pub fn find_plain(paths: &[PathBuf], rules_file: Option<&Path>) -> Result<Vec<Pa
     let mut plain = Vec::new();
     for path in files::gather(paths, files::Wanted::All)? {
         let found = find_rules(&path, rules_file)?;
-        if found.as_ref().is_some_and(|found| is_covered(found, &path)) && !files::looks_encrypted(&path) {
+        if found.as_ref().is_some_and(|found| is_covered(found, &path))
+            && !files::looks_encrypted(&path)
+        {
             plain.push(path);
         }
     }
@@ -154,13 +176,22 @@ pub fn find_plain(paths: &[PathBuf], rules_file: Option<&Path>) -> Result<Vec<Pa
 
 /// A rule without an expression would cover the whole folder, so it says nothing about what must be encrypted.
 fn is_covered(found: &Found, path: &Path) -> bool {
-    found.rules.find(&found.relative(path)).is_ok_and(|rule| rule.is_some_and(|rule| rule.path_regex.is_some()))
+    found
+        .rules
+        .find(&found.relative(path))
+        .is_ok_and(|rule| rule.is_some_and(|rule| rule.path_regex.is_some()))
 }
 
 /// Says that plain files were found.
 pub fn plain_found(plain: &[PathBuf]) -> Option<Error> {
     Error::gather(plain.iter().map(|path| {
-        Error::new(&PLAINTEXT_FOUND, format!("{} is not encrypted", path.display()))
-            .help(format!("run `ksail cipher encrypt --in-place {}`", path.display()))
+        Error::new(
+            &PLAINTEXT_FOUND,
+            format!("{} is not encrypted", path.display()),
+        )
+        .help(format!(
+            "run `ksail cipher encrypt --in-place {}`",
+            path.display()
+        ))
     }))
 }

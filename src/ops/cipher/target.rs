@@ -58,7 +58,12 @@ pub fn find_rules(path: &Path, named: Option<&Path>) -> Result<Option<Found>> {
         Some(named) => named.to_owned(),
         None => {
             let absolute = std::path::absolute(path).map_err(|cause| unreadable(path, cause))?;
-            let found = absolute.ancestors().skip(1).take(UPWARDS).map(|folder| folder.join(rules::FILE)).find(|file| file.is_file());
+            let found = absolute
+                .ancestors()
+                .skip(1)
+                .take(UPWARDS)
+                .map(|folder| folder.join(rules::FILE))
+                .find(|file| file.is_file());
             match found {
                 Some(file) => file,
                 None => return Ok(None),
@@ -66,7 +71,9 @@ pub fn find_rules(path: &Path, named: Option<&Path>) -> Result<Option<Found>> {
         }
     };
     let text = std::fs::read(&file).map_err(|cause| unreadable(&file, cause))?;
-    let text = String::from_utf8(text).map_err(|_| Error::new(&BROKEN_RULES, "the rules file is not UTF-8").within(file.display()))?;
+    let text = String::from_utf8(text).map_err(|_| {
+        Error::new(&BROKEN_RULES, "the rules file is not UTF-8").within(file.display())
+    })?;
     let rules = Rules::read(&text).map_err(|error| super::in_file(error, &file))?;
     Ok(Some(Found { path: file, rules }))
 }
@@ -98,7 +105,12 @@ pub fn choose(path: &Path, wishes: &Wishes, found: Option<&Found>, env: &Env) ->
         (Kind::AzureKeyVault, "SOPS_AZURE_KEYVAULT_URLS"),
         (Kind::Vault, "SOPS_VAULT_URIS"),
     ] {
-        let flags: Vec<&String> = wishes.recipients.iter().filter(|(wished, _)| *wished == kind).map(|(_, text)| text).collect();
+        let flags: Vec<&String> = wishes
+            .recipients
+            .iter()
+            .filter(|(wished, _)| *wished == kind)
+            .map(|(_, text)| text)
+            .collect();
         if flags.is_empty() {
             typed.extend(env(variable).map(|text| (kind, text)));
         } else {
@@ -124,20 +136,32 @@ pub fn choose(path: &Path, wishes: &Wishes, found: Option<&Found>, env: &Env) ->
         }
         selectors.mac_only_encrypted = mac_only_encrypted;
     }
-    let named = rule.zip(found).map(|(rule, found)| format!("{} creation_rules[{}]", found.path.display(), rule.index));
-    let groups = if group.is_empty() { rule.map(|rule| rule.groups.clone()).unwrap_or_default() } else { vec![group] };
+    let named = rule
+        .zip(found)
+        .map(|(rule, found)| format!("{} creation_rules[{}]", found.path.display(), rule.index));
+    let groups = if group.is_empty() {
+        rule.map(|rule| rule.groups.clone()).unwrap_or_default()
+    } else {
+        vec![group]
+    };
     if groups.iter().all(Vec::is_empty) {
         let why = match (&named, found) {
             (Some(rule), _) => format!("{rule} names no recipients"),
             (None, Some(found)) => format!("{} has no creation rules", found.path.display()),
             (None, None) => format!("there is no {} above it and no flag names one", rules::FILE),
         };
-        return Err(Error::new(&NO_RECIPIENTS, format!("there is nobody to encrypt for: {why}"))
-            .help("name recipients with --age, --pgp, --kms, …, or write a creation rule"));
+        return Err(Error::new(
+            &NO_RECIPIENTS,
+            format!("there is nobody to encrypt for: {why}"),
+        )
+        .help("name recipients with --age, --pgp, --kms, …, or write a creation rule"));
     }
     Ok(Target {
         groups,
-        threshold: wishes.threshold.or(rule.map(|rule| rule.threshold)).unwrap_or(0),
+        threshold: wishes
+            .threshold
+            .or(rule.map(|rule| rule.threshold))
+            .unwrap_or(0),
         selectors: selectors.settle()?,
         rule: named,
     })

@@ -259,12 +259,17 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Takes the comments that stand at least this deep, up to the first that does not.
-    fn deep_comments(&mut self, column: usize) -> Vec<String> {
+    /// Takes the comments that stand deeper than what comes next; they belong to the collection that ends here.
+    fn deep_comments(&mut self) -> Vec<String> {
+        let next = if self.peek().is_none() || self.at_marker() {
+            0
+        } else {
+            self.column()
+        };
         let count = self
             .pending
             .iter()
-            .take_while(|pending| pending.column >= column)
+            .take_while(|pending| pending.column > next)
             .count();
         self.pending
             .drain(..count)
@@ -564,7 +569,7 @@ impl<'a> Reader<'a> {
                 return Err(self.fail("a key of the mapping is expected here"));
             }
         }
-        for text in self.deep_comments(column) {
+        for text in self.deep_comments() {
             branch.comment(text, false);
         }
         Ok(branch)
@@ -731,9 +736,7 @@ impl<'a> Reader<'a> {
             }
             return Err(self.fail("an item of the list is expected here"));
         }
-        // A list in the column of its key leaves comments in that column to the next key.
-        let deep = if shares_column { column + 1 } else { column };
-        for text in self.deep_comments(deep) {
+        for text in self.deep_comments() {
             list.push(note(text, false));
         }
         Ok(list)

@@ -258,7 +258,11 @@ impl Writer {
             self.head_comment();
             self.indent_line();
             let key = element.key.unwrap_or_default();
-            if key.len() <= SIMPLE_KEY && !key.contains(is_break) {
+            if key == "<<" {
+                // A merge key that was expanded keeps its meaning by its tag.
+                self.plain("!!merge <<");
+                self.indicator(":", false, false, false);
+            } else if key.len() <= SIMPLE_KEY && !key.contains(is_break) {
                 self.text(key, Role::Key);
                 self.indicator(":", false, false, false);
             } else {

@@ -1,0 +1,430 @@
+//! Files of the real sops are read, and the real sops reads ours: formats × selectors, both ways.
+//!
+//! The fixtures below `tests/vectors/cipher` are made by `make` there. Where a sops is in PATH, it is asked as well.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use ksail::cipher::document::{Mac, Sealed};
+use ksail::cipher::format::{self, Format, Layout};
+use ksail::cipher::key::{Kind, Recipient};
+use ksail::cipher::path::Path as TreePath;
+use ksail::cipher::scope::Selectors;
+use ksail::cipher::tree::Value;
+use ksail::ops::cipher::keys::{Env, Keys};
+use ksail::ops::cipher::target::Target;
+use ksail::ops::cipher::{self as ops, Change, Exchange, Formats};
+
+fn vectors() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/cipher")
+}
+
+fn files(folder: &str) -> Vec<(String, Vec<u8>)> {
+    let mut files: Vec<_> = std::fs::read_dir(vectors().join(folder))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| {
+            (
+                path.file_name().unwrap().to_string_lossy().into_owned(),
+                std::fs::read(&path).unwrap(),
+            )
+        })
+        .collect();
+    files.sort();
+    assert!(!files.is_empty());
+    files
+}
+
+fn key_text() -> String {
+    std::fs::read_to_string(vectors().join("keys.txt")).unwrap()
+}
+
+fn public() -> String {
+    key_text()
+        .lines()
+        .find_map(|line| line.strip_prefix("# public key: ").map(str::to_owned))
+        .unwrap()
+}
+
+fn keys() -> Keys {
+    let text = key_text();
+    let env: Env = Arc::new(move |name| (name == "SOPS_AGE_KEY").then(|| text.clone()));
+    Keys::collect(&env, Arc::new(|_| None)).unwrap()
+}
+
+fn no_keys() -> Keys {
+    let env: Env = Arc::new(|_| None);
+    Keys::collect(&env, Arc::new(|_| None)).unwrap()
+}
+
+fn formats(name: &str) -> Formats {
+    Formats::choose(name, None, None, Layout::default())
+}
+
+fn target(selectors: Selectors) -> Target {
+    Target {
+        groups: vec![vec![Recipient::parse(Kind::Age, &public()).unwrap()]],
+        selectors: selectors.settle().unwrap(),
+        ..Target::default()
+    }
+}
+
+fn selectors() -> Vec<(&'static str, Selectors)> {
+    let none = Selectors::default();
+    vec![
+        ("default", none.clone()),
+        (
+            "regex",
+            Selectors {
+                encrypted_regex: "^(data|stringData|PASS|database)$".into(),
+                ..none.clone()
+            },
+        ),
+        (
+            "unregex",
+            Selectors {
+                unencrypted_regex: "^(metadata|kind|USER|top)$".into(),
+                ..none.clone()
+            },
+        ),
+        (
+            "suffix",
+            Selectors {
+                encrypted_suffix: "ata".into(),
+                ..none.clone()
+            },
+        ),
+        (
+            "maconly",
+            Selectors {
+                encrypted_regex: "^data$".into(),
+                mac_only_encrypted: true,
+                ..none.clone()
+            },
+        ),
+        (
+            "comment",
+            Selectors {
+                encrypted_comment_regex: "ENCRYPT".into(),
+                ..none.clone()
+            },
+        ),
+        (
+            "uncomment",
+            Selectors {
+                unencrypted_comment_regex: "note".into(),
+                ..none
+            },
+        ),
+    ]
+}
+
+fn sops() -> Option<Command> {
+    let mut command = Command::new("sops");
+    if Command::new("sops").arg("--version").output().is_err() {
+        eprintln!("skipped: there is no sops in PATH");
+        return None;
+    }
+    command
+        .env("SOPS_AGE_KEY", key_text())
+        .env_remove("SOPS_AGE_KEY_FILE");
+    Some(command)
+}
+
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn decrypts_what_sops_wrote() {
+    let keys = keys();
+    for (name, bytes) in files("sealed") {
+        let plain = wait(ops::decrypt(
+            &bytes,
+            formats(&name),
+            Mac::Check,
+            None,
+            &keys,
+        ))
+        .unwrap_or_else(|error| panic!("{name}: {error:?}"));
+        let expect = std::fs::read(vectors().join("opened").join(&name)).unwrap();
+        assert_eq!(lossy(&plain), lossy(&expect), "{name}");
+        assert_eq!(*plain, expect, "{name}");
+    }
+}
+
+/// The sealed values of a file in order; comments may move.
+fn values(format: Format, bytes: &[u8]) -> Vec<String> {
+    let sealed = Sealed::read(format, bytes).unwrap();
+    let text =
+        lossy(&format::write_plain(Format::Yaml, &sealed.branches, Layout::default()).unwrap());
+    let words = text
+        .split_whitespace()
+        .filter(|word| word.contains("ENC[") && !word.contains("type:comment"));
+    words.map(str::to_owned).collect()
+}
+
+/// Hides comments that sops puts where it cannot open them again.
+fn masked(bytes: &[u8]) -> String {
+    let closed =
+        |line: &&str| !(line.trim_start().starts_with("#ENC[") && line.ends_with("type:comment]"));
+    lossy(bytes)
+        .split('\n')
+        .filter(closed)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+#[test]
+fn an_edit_keeps_the_ciphertext_of_what_stays() {
+    let keys = keys();
+    for (name, bytes) in files("sealed") {
+        let format = Format::of_path(&name);
+        let mut unlocked = wait(ops::unlock(&bytes, format, Mac::Check, &keys)).unwrap();
+        let text =
+            format::write_plain(format, &unlocked.opened.branches, Layout::default()).unwrap();
+        let again = ops::edit::reseal(&mut unlocked, &text, format, Layout::default()).unwrap();
+        let (before, after) = (values(format, &bytes), values(format, &again));
+        assert_eq!(before.len(), after.len(), "{name}");
+        for (one, other) in before.iter().zip(&after) {
+            // A whole float is written like an integer and comes back as one, in sops too.
+            let whole = one.contains("type:float") && other.contains("type:int");
+            assert!(one == other || whole, "{name}: {one} {other}");
+        }
+    }
+}
+
+#[test]
+fn sops_decrypts_what_we_write() {
+    if sops().is_none() {
+        return;
+    }
+    let (keys, folder) = (keys(), tempfile::tempdir().unwrap());
+    for (name, bytes) in files("plain") {
+        for (rule, selectors) in selectors() {
+            let (stem, end) = name.rsplit_once('.').unwrap();
+            let expect = vectors()
+                .join("opened")
+                .join(format!("{stem}.{rule}.{end}"));
+            let Ok(expect) = std::fs::read(expect) else {
+                continue;
+            };
+            let sealed = wait(ops::encrypt(
+                &bytes,
+                formats(&name),
+                &target(selectors),
+                &keys,
+            ))
+            .unwrap_or_else(|error| panic!("{name}: {error:?}"));
+            let file = folder.path().join(&name);
+            std::fs::write(&file, &sealed).unwrap();
+            let output = sops().unwrap().arg("decrypt").arg(&file).output().unwrap();
+            assert!(
+                output.status.success(),
+                "{name} {rule}: {}\n{}",
+                lossy(&output.stderr),
+                lossy(&sealed)
+            );
+            assert_eq!(masked(&output.stdout), masked(&expect), "{name} {rule}");
+        }
+    }
+}
+
+#[test]
+fn rotating_and_setting_keep_the_content() {
+    let keys = keys();
+    for (name, bytes) in files("sealed") {
+        let expect = std::fs::read(vectors().join("opened").join(&name)).unwrap();
+        let rotated = wait(ops::rotate(
+            &bytes,
+            formats(&name),
+            &Exchange::default(),
+            Mac::Check,
+            &keys,
+        ))
+        .unwrap();
+        let plain = wait(ops::decrypt(
+            &rotated,
+            formats(&name),
+            Mac::Check,
+            None,
+            &keys,
+        ))
+        .unwrap();
+        assert_eq!(masked(&plain), masked(&expect), "{name}");
+        if Format::of_path(&name) == Format::Binary {
+            continue;
+        }
+        let path = TreePath::parse(if name.ends_with(".ini") {
+            "[\"data\"][\"new\"]"
+        } else {
+            "[\"new\"]"
+        })
+        .unwrap();
+        let set = wait(ops::change(
+            &rotated,
+            formats(&name),
+            &path,
+            Change::Set(Value::text("neu")),
+            Mac::Check,
+            &keys,
+        ))
+        .unwrap()
+        .unwrap();
+        let value = wait(ops::decrypt(
+            &set,
+            formats(&name),
+            Mac::Check,
+            Some(&path),
+            &keys,
+        ))
+        .unwrap();
+        assert_eq!(*value, b"neu", "{name}");
+        let unset = wait(ops::change(
+            &set,
+            formats(&name),
+            &path,
+            Change::Unset,
+            Mac::Check,
+            &keys,
+        ))
+        .unwrap()
+        .unwrap();
+        let plain = wait(ops::decrypt(
+            &unset,
+            formats(&name),
+            Mac::Check,
+            None,
+            &keys,
+        ))
+        .unwrap();
+        assert_eq!(masked(&plain), masked(&expect), "{name}");
+    }
+}
+
+#[test]
+fn tampering_is_found() {
+    let keys = keys();
+    let name = "nested.default.yaml";
+    let bytes = std::fs::read(vectors().join("sealed").join(name)).unwrap();
+    let text = lossy(&bytes);
+    let code = |text: &str| {
+        wait(ops::decrypt(
+            text.as_bytes(),
+            formats(name),
+            Mac::Check,
+            None,
+            &keys,
+        ))
+        .unwrap_err()
+        .code()
+        .id
+    };
+    let lines: Vec<&str> = text.lines().collect();
+    let at = lines
+        .iter()
+        .position(|line| line.trim_start().starts_with("user:"))
+        .unwrap();
+    let without: Vec<&str> = lines
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| *index != at)
+        .map(|(_, line)| *line)
+        .collect();
+    assert_eq!(code(&without.join("\n")), "E0906", "a removed value");
+    assert_eq!(
+        code(&text.replace("    user:", "    uses:")),
+        "E0905",
+        "a moved value"
+    );
+    assert_eq!(
+        code(
+            &text
+                .replacen("data:", "dota:", 2)
+                .replace("dota:\n", "data:\n")
+        ),
+        "E0905",
+        "a broken value"
+    );
+    assert_eq!(
+        code(&text.replace("key_unencrypted: open", "key_unencrypted: shut")),
+        "E0906",
+        "a plain value"
+    );
+    assert_eq!(
+        code(&text.replace("lastmodified: \"2", "lastmodified: \"3")),
+        "E0906",
+        "another date"
+    );
+    let mac = text
+        .lines()
+        .find(|line| line.trim_start().starts_with("mac:"))
+        .unwrap();
+    assert_eq!(
+        code(&text.replace(mac, "    mac: \"\"")),
+        "E0907",
+        "no code"
+    );
+    assert_eq!(
+        code(&text.replace("recipient: age1", "recipients: age1")),
+        "E0950",
+        "a broken recipient"
+    );
+    assert_eq!(
+        code(text.split("sops:").next().unwrap()),
+        "E0902",
+        "no metadata"
+    );
+    for cut in (0..text.len())
+        .step_by(97)
+        .filter(|cut| text.is_char_boundary(*cut))
+    {
+        assert!(
+            wait(ops::decrypt(
+                text[..cut].as_bytes(),
+                formats(name),
+                Mac::Check,
+                None,
+                &keys
+            ))
+            .is_err(),
+            "cut at {cut}"
+        );
+    }
+    let error = wait(ops::decrypt(
+        &bytes,
+        formats(name),
+        Mac::Check,
+        None,
+        &no_keys(),
+    ))
+    .unwrap_err();
+    assert_eq!(error.code().id, "E0954");
+}
+
+#[test]
+fn what_is_encrypted_is_not_encrypted_again() {
+    let keys = keys();
+    for (name, bytes) in files("sealed")
+        .into_iter()
+        .filter(|(name, _)| Format::of_path(name) != Format::Binary)
+    {
+        let error = wait(ops::encrypt(
+            &bytes,
+            formats(&name),
+            &target(Selectors::default()),
+            &keys,
+        ))
+        .unwrap_err();
+        assert_eq!(error.code().id, "E0903", "{name}");
+    }
+}
