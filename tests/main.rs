@@ -8,8 +8,8 @@
     clippy::print_stdout
 )]
 
+mod cipher;
 mod cipher_keys;
 mod embedded_life;
-mod cipher;
 mod plans;
 mod support;

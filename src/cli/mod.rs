@@ -3,6 +3,7 @@
 //! To add a command: a file with its arguments and `run`, a variant of [`Command`] and an arm in [`dispatch`].
 
 mod check;
+mod cipher;
 mod cluster;
 mod completion;
 mod display;
@@ -93,6 +94,8 @@ enum Command {
     Check(check::Args),
     /// Look at, switch on and off, and remove clusters
     Cluster(cluster::Args),
+    /// Encrypt files for sops, and open them
+    Cipher(cipher::Arguments),
     /// Show what runs where, what brings what and what a change costs
     Support(support::Args),
     /// Show the functions that scripts can call
@@ -155,6 +158,7 @@ fn dispatch(command: Command, cx: &Context) -> Result<ExitCode> {
         Command::Plan(args) => plan::run(args, cx),
         Command::Check(args) => check::run(args, cx),
         Command::Cluster(args) => cluster::run(args, cx),
+        Command::Cipher(args) => cipher::run(args, cx),
         Command::Support(args) => support::run(&args, cx),
         Command::Doc(args) => doc::run(&args, cx),
         Command::Explain(args) => explain::run(&args, cx),

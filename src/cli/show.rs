@@ -23,6 +23,13 @@ pub(super) fn data(text: &str) {
     let _ = out.flush();
 }
 
+/// Prints bytes as they are.
+pub(super) fn raw(bytes: &[u8]) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(bytes);
+    let _ = out.flush();
+}
+
 /// Prints JSON, indented.
 pub(super) fn json(value: &impl serde::Serialize) {
     data(&serde_json::to_string_pretty(value).unwrap_or_default());

@@ -1,15 +1,18 @@
-//! The keys of this user: where they are looked for, and the keyring that is made of them.
+//! The keys of this user: what `cloud::kms` finds, and where new age keys go.
 //!
-//! Places are those of sops: variables, the key file of the operating system, SSH keys. The environment comes in as a
-//! function, so that tests and scripts give their own.
+//! The environment comes in as a function, so that tests and scripts give their own.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::cipher::key::age::{self, Ask, Identities};
-use crate::cipher::key::{Keyring, Order, Part, Recipient, SealedKey, Waiting};
-use crate::diag::codes::cipher::{UNREADABLE_FILE, UNSUPPORTED_RECIPIENT};
+use crate::cipher::key::age::{self, Ask};
+use crate::cipher::key::{Keyring, Order};
+use crate::cloud::kms;
+use crate::diag::codes::cipher::{BROKEN_PRIVATE_KEY, UNWRITABLE_FILE};
 use crate::error::{Error, Result};
+use crate::secret::Secret;
+
+use super::files;
 
 /// How environment variables are read.
 pub type Env = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -28,15 +31,10 @@ pub struct Keys {
 impl Keys {
     /// Collects the keys of this user.
     pub fn collect(env: &Env, ask: Ask) -> Result<Self> {
-        let order = env("SOPS_DECRYPTION_ORDER")
-            .map(|text| Order::parse(&text))
-            .transpose()?
-            .unwrap_or_default();
+        let sources = kms::collect(&|name| env(name), ask)?;
+        let order = sources.order.clone();
         Ok(Self {
-            ring: Box::new(Local {
-                identities: identities(env)?,
-                ask,
-            }),
+            ring: Box::new(kms::keyring(sources)),
             order,
         })
     }
@@ -60,133 +58,40 @@ impl Keys {
     }
 }
 
-/// The key file that sops and ksail read and write unless a variable names another.
-pub fn key_file(env: &Env) -> Option<PathBuf> {
-    if let Some(path) = env("SOPS_AGE_KEY_FILE") {
-        return Some(PathBuf::from(path));
-    }
-    let below = |folder: String| Path::new(&folder).join("sops/age/keys.txt");
-    if cfg!(windows) {
-        return env("AppData").map(below);
-    }
-    if let Some(folder) = env("XDG_CONFIG_HOME") {
-        return Some(below(folder));
-    }
-    let home = env("HOME")?;
-    let config = if cfg!(target_os = "macos") {
-        "Library/Application Support"
-    } else {
-        ".config"
-    };
-    Some(below(Path::new(&home).join(config).display().to_string()))
+/// The key file that sops and ksail read, and that new keys are added to.
+pub fn key_file(env: &Env) -> Result<PathBuf> {
+    let sources = kms::collect(&|name| env(name), Arc::new(|_| None))?;
+    sources.key_file().ok_or_else(|| {
+        Error::new(&UNWRITABLE_FILE, "there is no place for a key file")
+            .help("set SOPS_AGE_KEY_FILE or HOME")
+    })
 }
 
-fn identities(env: &Env) -> Result<Identities> {
-    let mut identities = Identities::default();
-    if let Some(text) = env("SOPS_AGE_KEY") {
-        identities.read("SOPS_AGE_KEY", &text)?;
-    }
-    if let Some(command) = env("SOPS_AGE_KEY_CMD") {
-        identities.read("SOPS_AGE_KEY_CMD", &output_of(&command)?)?;
-    }
-    if let Some(path) = key_file(env) {
-        let named = env("SOPS_AGE_KEY_FILE").is_some();
-        match std::fs::read(&path) {
-            Ok(bytes) => add(&mut identities, &path, &bytes)?,
-            Err(_) if !named => {}
-            Err(cause) => {
-                return Err(Error::new(
-                    &UNREADABLE_FILE,
-                    format!(
-                        "cannot read the key file {} that SOPS_AGE_KEY_FILE names",
-                        path.display()
-                    ),
-                )
-                .because(cause));
-            }
-        }
-    }
-    if let Some(path) = env("SOPS_AGE_SSH_PRIVATE_KEY_FILE") {
-        let bytes = std::fs::read(&path).map_err(|cause| {
-            Error::new(
-                &UNREADABLE_FILE,
-                format!("cannot read the SSH key {path} that SOPS_AGE_SSH_PRIVATE_KEY_FILE names"),
-            )
+/// Adds an age private key to the key file; gives the file and the public key.
+pub fn import(private: &Secret, env: &Env) -> Result<(PathBuf, String)> {
+    let public = age::public_of(private).map_err(|cause| {
+        Error::new(&BROKEN_PRIVATE_KEY, "the text is not an age private key")
+            .help("it begins with AGE-SECRET-KEY-1 and has 74 characters")
             .because(cause)
-        })?;
-        add(&mut identities, Path::new(&path), &bytes)?;
-    } else if let Some(home) = env("HOME") {
-        for name in ["id_ed25519", "id_rsa"] {
-            let path = Path::new(&home).join(".ssh").join(name);
-            if let Ok(bytes) = std::fs::read(&path) {
-                // A key that nobody named and that cannot be read is none.
-                let _ = add(&mut identities, &path, &bytes);
-            }
+    })?;
+    let path = key_file(env)?;
+    let mut text = match std::fs::read_to_string(&path) {
+        Ok(text) => zeroize::Zeroizing::new(text),
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
+            zeroize::Zeroizing::new(String::new())
         }
-    }
-    Ok(identities)
-}
-
-fn add(identities: &mut Identities, path: &Path, bytes: &[u8]) -> Result<()> {
-    let place = path.display().to_string();
-    match std::str::from_utf8(bytes) {
-        Ok(text) => identities.read(&place, text),
-        Err(_) => {
-            identities.add_locked(&place, bytes);
-            Ok(())
+        Err(cause) => {
+            return Err(Error::new(
+                &UNWRITABLE_FILE,
+                format!("cannot read the key file {}", path.display()),
+            )
+            .because(cause));
         }
-    }
-}
-
-fn output_of(command: &str) -> Result<String> {
-    let failed = |what: String| {
-        Error::new(
-            &UNREADABLE_FILE,
-            format!("the command in SOPS_AGE_KEY_CMD {what}"),
-        )
     };
-    let output = super::child::shell(command)
-        .stderr(std::process::Stdio::inherit())
-        .output()
-        .map_err(|cause| failed("cannot be run".into()).because(cause))?;
-    if !output.status.success() {
-        return Err(failed(format!("failed: {}", output.status)));
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
     }
-    String::from_utf8(output.stdout).map_err(|_| failed("printed something that is no text".into()))
-}
-
-/// The keys that are on this machine.
-struct Local {
-    identities: Identities,
-    ask: Ask,
-}
-
-impl Keyring for Local {
-    fn lock<'a>(&'a self, recipient: &'a Recipient, part: &'a Part) -> Waiting<'a, String> {
-        Box::pin(async move {
-            match recipient {
-                Recipient::Age(public) => age::lock(public, part),
-                other => Err(unsupported(other)),
-            }
-        })
-    }
-
-    fn unlock<'a>(&'a self, sealed: &'a SealedKey) -> Waiting<'a, Part> {
-        Box::pin(async move {
-            match &sealed.recipient {
-                Recipient::Age(public) => self.identities.unlock(public, &sealed.enc, &self.ask),
-                other => Err(unsupported(other)),
-            }
-        })
-    }
-}
-
-fn unsupported(recipient: &Recipient) -> Error {
-    Error::new(
-        &UNSUPPORTED_RECIPIENT,
-        format!(
-            "keys of kind `{}` are not supported here",
-            recipient.kind().name()
-        ),
-    )
+    text.push_str(age::block(private, &super::now())?.expose());
+    files::write_private(&path, text.as_bytes())?;
+    Ok((path, public))
 }
