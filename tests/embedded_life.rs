@@ -1,6 +1,6 @@
 //! What makes objects live in the embedded control plane, seen by a client.
 
-use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{Api, DeleteParams, DynamicObject, PostParams};
@@ -227,5 +227,25 @@ fn stateful_sets_bring_claims_for_each_pod() {
         .await;
         let claims: Api<PersistentVolumeClaim> = Api::default_namespaced(client.clone());
         until(claims, "data-db-1", phase_is("Bound")).await;
+    });
+}
+
+#[test]
+fn autoscalers_keep_their_bounds() {
+    on_a_cluster(|client, _cluster| async move {
+        create(&client, node("one")).await;
+        create(&client, deployment("web", 1)).await;
+        create(&client, json!({
+            "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "web"},
+            "spec": {
+                "minReplicas": 2, "maxReplicas": 4,
+                "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+            },
+        })).await;
+        let deployments: Api<Deployment> = Api::default_namespaced(client.clone());
+        until(deployments, "web", |value| {
+            value.pointer("/status/readyReplicas") == Some(&2.into())
+        })
+        .await;
     });
 }

@@ -6,12 +6,14 @@
 //!
 //! To add a controller: a file with a type that implements [`Controller`], and a line in [`spawn`].
 
+mod autoscaler;
 mod budgets;
 mod cron_job;
 mod daemon_set;
 mod deployment;
 mod endpoints;
 mod event;
+mod expiry;
 mod garbage;
 mod job;
 mod load_balancers;
@@ -75,9 +77,11 @@ pub(super) fn spawn(server: &Server) -> Running {
         context.clone(),
         service_account::ServiceAccounts,
     ));
-    tasks.spawn(runtime::run(context.clone(), volumes::Volumes));
+    tasks.spawn(runtime::run(context.clone(), volumes::Volumes::default()));
     tasks.spawn(runtime::run(context.clone(), load_balancers::LoadBalancers));
     tasks.spawn(runtime::run(context.clone(), budgets::Budgets));
+    tasks.spawn(runtime::run(context.clone(), autoscaler::Autoscalers));
+    tasks.spawn(runtime::run(context.clone(), expiry::Events));
     tasks.spawn(runtime::run(context.clone(), quotas::Quotas));
     tasks.spawn(runtime::run(context, endpoints::Endpoints));
     tasks.spawn(garbage::run(server.clone()));

@@ -3,6 +3,7 @@
 //! There is no storage behind a simulated pod, so every class that names a provisioner is provisioned here. A class that
 //! waits for its first consumer waits until a pod with the claim has a node.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -13,7 +14,7 @@ use crate::embedded::api::registry::Kind;
 use crate::embedded::api::selector::LabelSelector;
 use crate::embedded::api::status::Status;
 use crate::embedded::quantity;
-use crate::embedded::store::{Change, Object};
+use crate::embedded::store::{Change, ChangeKind, Object};
 use crate::embedded::write::{Deletion, Options, Part};
 
 const NAME: &str = "persistentvolume-controller";
@@ -24,7 +25,11 @@ const DEFAULT_CLASS: &str = "storageclass.kubernetes.io/is-default-class";
 const NO_PROVISIONER: &str = "kubernetes.io/no-provisioner";
 
 /// The controller. Keys of claims are `namespace/name`, those of volumes `/name`.
-pub(super) struct Volumes;
+#[derive(Default)]
+pub(super) struct Volumes {
+    /// The keys of the pods that were seen to use a claim; some may have gone since.
+    users: BTreeMap<String, BTreeSet<String>>,
+}
 
 impl Controller for Volumes {
     fn sources(&self) -> &'static [(&'static str, &'static str)] {
@@ -60,15 +65,54 @@ impl Controller for Volumes {
                 keys
             }
             2 => waiting(context),
-            _ => claims_of(&change.object, &value),
+            _ => {
+                let claims = claims_of(&change.object, &value);
+                for claim in &claims {
+                    let users = self.users.entry(claim.clone()).or_default();
+                    match change.kind {
+                        ChangeKind::Deleted => users.remove(change.object.key()),
+                        _ => users.insert(change.object.key().to_owned()),
+                    };
+                    if users.is_empty() {
+                        self.users.remove(claim);
+                    }
+                }
+                claims
+            }
         }
     }
 
     async fn reconcile(&mut self, context: &Context, key: &str) -> Result<Next, Status> {
         match key.starts_with('/') {
             true => volume(context, key).await,
-            false => claim(context, key).await,
+            false => claim(context, key, self.users_of(context, key)).await,
         }
+    }
+}
+
+/// Who uses a claim right now.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// No pod that has not ended.
+    None,
+    /// Pods that have no node yet.
+    Waiting,
+    /// A pod on a node.
+    Running,
+}
+
+impl Volumes {
+    fn users_of(&self, context: &Context, key: &str) -> Use {
+        let index = context.pods.look();
+        let mut found = Use::None;
+        for user in self.users.get(key).into_iter().flatten() {
+            match index.get(user).filter(|pod| !pod.has_ended()) {
+                Some(pod) if !pod.node.is_empty() => return Use::Running,
+                Some(_) => found = Use::Waiting,
+                None => {}
+            }
+        }
+        found
     }
 }
 
@@ -98,25 +142,6 @@ fn claims_of(pod: &Object, value: &Value) -> Vec<String> {
         }
     }
     keys
-}
-
-/// Whether a pod that has not ended uses a claim; and whether one of them has a node.
-fn users_of(context: &Context, key: &str) -> (bool, bool) {
-    let index = context.pods.look();
-    let mut found = (false, false);
-    for pod in index.all() {
-        if pod.has_ended() || !key.starts_with(&format!("{}/", pod.object.namespace())) {
-            continue;
-        }
-        if claims_of(&pod.object, &pod.object.value())
-            .iter()
-            .any(|own| own == key)
-        {
-            found.0 = true;
-            found.1 |= !pod.node.is_empty();
-        }
-    }
-    found
 }
 
 /// Changes an object as a whole.
@@ -166,14 +191,14 @@ async fn guard(
     .await
 }
 
-async fn claim(context: &Context, key: &str) -> Result<Next, Status> {
+async fn claim(context: &Context, key: &str, users: Use) -> Result<Next, Status> {
     let kind = context.kind("", "persistentvolumeclaims")?;
     let Some(object) = context.find(&kind, key) else {
         return Ok(Next::Done);
     };
     let value = object.value();
     if is_going(&value) {
-        if !users_of(context, key).0 {
+        if users == Use::None {
             guard(context, &kind, &object, CLAIM_GUARD, false).await?;
         }
         return Ok(Next::Done);
@@ -210,8 +235,7 @@ async fn claim(context: &Context, key: &str) -> Result<Next, Status> {
         tell(context, &kind, &object, "FailedBinding", message).await;
         return Ok(Next::Done);
     };
-    if text(&settings, "/volumeBindingMode") == "WaitForFirstConsumer" && !users_of(context, key).1
-    {
+    if text(&settings, "/volumeBindingMode") == "WaitForFirstConsumer" && users != Use::Running {
         let message = "waiting for first consumer to be created before binding".to_owned();
         tell(context, &kind, &object, "WaitForFirstConsumer", message).await;
         return Ok(Next::Done);
