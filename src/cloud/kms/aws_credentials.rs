@@ -8,7 +8,7 @@ use reqwest::Client;
 use serde_json::Value;
 
 use super::aws::{SERVICE, send};
-use super::http::{form, tag};
+use super::http::{METADATA_PATIENCE, form, tag};
 use super::sigv4::Credentials;
 use super::sources::KeySources;
 use crate::diag::codes::cipher::AWS_NO_CREDENTIALS;
@@ -242,17 +242,16 @@ async fn machine(http: &Client, sources: &KeySources) -> Option<Credentials> {
         .variable("AWS_EC2_METADATA_SERVICE_ENDPOINT")
         .unwrap_or(MACHINE)
         .trim_end_matches('/');
-    let brief = std::time::Duration::from_secs(2);
     let request = http
         .put(format!("{base}/latest/api/token"))
-        .timeout(brief)
+        .timeout(METADATA_PATIENCE)
         .header("x-aws-ec2-metadata-token-ttl-seconds", "300");
     let token = SERVICE.text(request).await.ok()?;
     let get = |path: &str| {
         http.get(format!(
             "{base}/latest/meta-data/iam/security-credentials/{path}"
         ))
-        .timeout(brief)
+        .timeout(METADATA_PATIENCE)
         .header("x-aws-ec2-metadata-token", &token)
     };
     let role = SERVICE.text(get("")).await.ok()?;

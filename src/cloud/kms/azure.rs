@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::{Client, Url};
 use serde_json::{Value, json};
 
-use super::http::{Service, form};
+use super::http::{METADATA_PATIENCE, Service, form};
 use super::sources::KeySources;
 use crate::cipher::key::{AzureKeyVault, Part};
 use crate::diag::codes::cipher::{
@@ -159,7 +159,11 @@ async fn token(http: &Client, sources: &KeySources, vault: &str) -> Result<Secre
         url.push_str("&client_id=");
         url.push_str(client);
     }
-    match SERVICE.json(http.get(url).header("metadata", "true")).await {
+    let request = http
+        .get(url)
+        .timeout(METADATA_PATIENCE)
+        .header("metadata", "true");
+    match SERVICE.json(request).await {
         Ok(answer) => SERVICE.field(&answer, "/access_token").map(Secret::new),
         Err(cause) => Err(SERVICE
             .no_credentials(

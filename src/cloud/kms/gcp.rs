@@ -13,7 +13,7 @@ use rustls_pki_types::PrivatePkcs8KeyDer;
 use rustls_pki_types::pem::PemObject;
 use serde_json::{Value, json};
 
-use super::http::{Service, form};
+use super::http::{METADATA_PATIENCE, Service, form};
 use super::sources::KeySources;
 use crate::cipher::key::{GcpKms, Part};
 use crate::diag::codes::cipher::{GCP_DENIED, GCP_NO_CREDENTIALS, GCP_UNKNOWN, GCP_UNREACHABLE};
@@ -96,7 +96,10 @@ async fn token(http: &Client, sources: &KeySources) -> Result<Secret> {
     if let Some((path, text)) = file {
         return exchange(http, &text, &path.display().to_string()).await;
     }
-    let request = http.get(METADATA).header("metadata-flavor", "Google");
+    let request = http
+        .get(METADATA)
+        .timeout(METADATA_PATIENCE)
+        .header("metadata-flavor", "Google");
     match SERVICE.json(request).await {
         Ok(answer) => SERVICE.field(&answer, "/access_token").map(Secret::new),
         Err(cause) => Err(SERVICE

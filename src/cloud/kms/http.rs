@@ -15,6 +15,9 @@ use crate::error::{Error, Result};
 /// An answer has some kilobytes; a broken server could send more.
 const ANSWER_LIMIT: usize = 1 << 20;
 
+/// A metadata service is on the same machine: off it, nobody should wait for long.
+pub(super) const METADATA_PATIENCE: Duration = Duration::from_secs(2);
+
 /// The name of a service and its codes.
 pub(super) struct Service {
     pub(super) name: &'static str,
