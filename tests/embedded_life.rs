@@ -20,7 +20,7 @@ fn on_a_cluster<F: Future<Output = ()>>(test: impl FnOnce(kube::Client, InProces
     runtime.block_on(async {
         let cluster = InProcess::new().await.unwrap();
         let alive = async { test(cluster.client(), cluster.clone()).await };
-        let limit = std::time::Duration::from_secs(60);
+        let limit = std::time::Duration::from_mins(1);
         tokio::time::timeout(limit, alive).await.unwrap();
     });
 }

@@ -147,8 +147,9 @@ impl Home {
             .create(&pki)
             .and_then(|()| private.create(self.log_folder()))
             .map_err(|cause| broken(&pki, "cannot be made").because(cause))?;
-        for (name, text) in self.make_keys()? {
-            let mode = if name.ends_with(".key") { 0o600 } else { 0o644 };
+        for (name, text) in Self::make_keys()? {
+            let is_key = Path::new(name).extension().is_some_and(|end| end == "key");
+            let mode = if is_key { 0o600 } else { 0o644 };
             write(&pki.join(name), text.expose(), mode)?;
         }
         let text = serde_json::to_string_pretty(&self.config)
@@ -156,7 +157,7 @@ impl Home {
         write(&self.folder.join("server.json"), &text, 0o644)
     }
 
-    fn make_keys(&self) -> Result<Vec<(&'static str, Secret)>> {
+    fn make_keys() -> Result<Vec<(&'static str, Secret)>> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let validity = Validity::days(now.map_or(0, |since| since.as_secs()), DAYS);
         let (ca_key, server_key, admin_key, sa_key) =

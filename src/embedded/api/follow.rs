@@ -17,7 +17,7 @@ use crate::embedded::server::Server;
 use crate::embedded::store::{Change, ChangeKind, Object, Watch};
 
 /// How often a watch that wants bookmarks is told how far it is.
-const BOOKMARKS: Duration = Duration::from_secs(60);
+const BOOKMARKS: Duration = Duration::from_mins(1);
 
 /// Makes the text of an object as this watch wants it.
 pub type Render = Arc<dyn Fn(&Arc<Object>) -> Bytes + Send + Sync>;

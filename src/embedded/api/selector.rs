@@ -30,7 +30,9 @@ impl LabelSelector {
                 if text.trim().is_empty() {
                     continue;
                 }
-                return Err(cannot_parse("found ',', expected: identifier"));
+                return Err(Status::bad_request(
+                    "found ',', expected: identifier after ','",
+                ));
             }
             requirements.push(requirement(part)?);
         }

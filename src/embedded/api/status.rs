@@ -188,7 +188,7 @@ impl Status {
             many => format!("[{}]", many.join(", ")),
         };
         let of = match &*kind.group {
-            "" => kind.kind.to_string(),
+            "" => kind.kind.clone(),
             group => format!("{}.{group}", kind.kind),
         };
         let mut status = Self::new(

@@ -75,10 +75,8 @@ impl Controller for Budgets {
         for name in told.into_iter().flatten().map(|(name, _)| name) {
             if there.contains(name) {
                 pending += 1;
-            } else {
-                if let Some(map) = disrupted.as_object_mut() {
-                    map.insert(name.clone(), Value::Null);
-                }
+            } else if let Some(map) = disrupted.as_object_mut() {
+                map.insert(name.clone(), Value::Null);
             }
         }
         let allowed = (healthy - pending - desired).max(0);

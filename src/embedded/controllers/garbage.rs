@@ -1,6 +1,6 @@
 //! The garbage collector: what an object owned goes with it, or before it, or is set free.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ pub(super) async fn run(server: Server) {
     let mut wake = server.store().any_change();
     let mut graph = Graph::default();
     let mut seen = server.store().revision();
-    let mut due = BTreeMap::new();
+    let mut due = Due::new();
     for (bucket, _) in server.store().counts() {
         for object in server.store().list(&bucket, "").objects {
             graph.take(&bucket, ChangeKind::Added, &object, &mut due);
@@ -62,7 +62,7 @@ enum Why {
     Waits,
 }
 
-type Due = BTreeMap<(Place, Why), ()>;
+type Due = BTreeSet<(Place, Why)>;
 
 impl Graph {
     fn take(&mut self, bucket: &Arc<str>, kind: ChangeKind, object: &Object, due: &mut Due) {
@@ -79,14 +79,14 @@ impl Graph {
             if kind == ChangeKind::Deleted
                 && let Some(at) = self.place_of_waiting(&owner)
             {
-                due.insert((at, Why::Waits), ());
+                due.insert((at, Why::Waits));
             }
         }
         let uid = text(&value, "/metadata/uid").to_owned();
         if kind == ChangeKind::Deleted {
             self.uids.remove(&place);
             let owned = self.owned.get(&uid).into_iter().flatten();
-            due.extend(owned.map(|place| ((place.clone(), Why::Owners), ())));
+            due.extend(owned.map(|place| (place.clone(), Why::Owners)));
             return;
         }
         let owners = value
@@ -106,14 +106,14 @@ impl Graph {
         if !owners.is_empty() {
             self.owners.insert(place.clone(), owners);
             if kind == ChangeKind::Added {
-                due.insert((place.clone(), Why::Owners), ());
+                due.insert((place.clone(), Why::Owners));
             }
         }
         if is_going(&value)
             && (has_finalizer(&value, "foregroundDeletion") || has_finalizer(&value, "orphan"))
         {
             self.uids.insert(place.clone(), uid);
-            due.insert((place, Why::Waits), ());
+            due.insert((place, Why::Waits));
         }
     }
 
@@ -144,7 +144,7 @@ fn has_finalizer(value: &Value, name: &str) -> bool {
 }
 
 async fn work(server: &Server, graph: &mut Graph, due: Due) {
-    for ((place, why), ()) in due {
+    for (place, why) in due {
         let Some(kind) = server.registry().in_bucket(&place.0) else {
             continue;
         };

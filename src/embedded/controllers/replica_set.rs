@@ -126,7 +126,7 @@ impl ReplicaSets {
         }
         if active.len() > wanted {
             let mut doomed = active.to_vec();
-            doomed.sort_by(|a, b| rank(a).cmp(&rank(b)));
+            doomed.sort_by_key(|pod| rank(pod));
             for pod in doomed.iter().take((active.len() - wanted).min(BATCH)) {
                 delete_pod(context, pod, self.name).await?;
                 if told {

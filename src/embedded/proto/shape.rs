@@ -72,6 +72,7 @@ impl<'a> Shape<'a> {
     }
 
     /// The shape of a field; `None` if there is no such field.
+    #[must_use]
     pub fn field(self, name: &str) -> Option<Self> {
         match self {
             Self::Any => Some(Self::Any),
@@ -97,6 +98,7 @@ impl<'a> Shape<'a> {
     }
 
     /// The shape of a list's items.
+    #[must_use]
     pub fn item(self) -> Self {
         match self {
             Self::Field(field) if field.label == Label::Repeated => Self::Item(field),

@@ -207,7 +207,7 @@ pub(in crate::embedded) async fn heartbeats(server: Server) {
             renew(&server, node.name(), &node.value()).await;
             let now = tokio::time::Instant::now();
             let last = told.entry(node.name().to_owned()).or_insert(now);
-            if now.duration_since(*last) > Duration::from_secs(300) {
+            if now.duration_since(*last) > Duration::from_mins(5) {
                 *last = now;
                 tell(&server, node.name()).await;
             }

@@ -30,6 +30,9 @@ use crate::error::{Error, Result};
 /// How many freshly written objects are kept parsed.
 const PARSED: usize = 2048;
 
+/// What happened in a bucket.
+pub type Happening = (Arc<str>, Vec<Change>);
+
 /// What must hold for a write to happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expect {
@@ -216,7 +219,7 @@ impl Store {
     }
 
     /// What happened anywhere after a revision, by bucket; buckets that have forgotten it are left out.
-    pub fn changes_everywhere(&self, after: u64) -> (Vec<(Arc<str>, Vec<Change>)>, u64) {
+    pub fn changes_everywhere(&self, after: u64) -> (Vec<Happening>, u64) {
         let inner = self.lock();
         let mut all = Vec::new();
         for (name, bucket) in &inner.buckets {

@@ -38,7 +38,7 @@ impl Watch {
     /// Waits until something has happened since the last look.
     pub async fn wait(&mut self) {
         if self.wake.changed().await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

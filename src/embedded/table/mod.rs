@@ -99,7 +99,10 @@ fn definitions(kind: &Kind) -> Value {
 }
 
 /// The columns of a built-in kind; name and age for those that have no others.
-#[allow(clippy::enum_glob_use, reason = "the table reads better so")]
+#[allow(
+    clippy::wildcard_imports,
+    reason = "the table names nearly all of them"
+)]
 fn columns(kind: &Kind) -> Vec<Column> {
     use cells::*;
     const NAME: Column = Column("Name", TEXT, 0, name);

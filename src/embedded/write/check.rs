@@ -2,18 +2,46 @@
 
 use serde_json::Value;
 
-use super::{definition, schema};
+use super::{Part, definition, rules, schema};
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::selector::LabelSelector;
 use crate::embedded::api::status::{Cause, Status};
 
-/// Refuses an object that makes no sense.
+/// Refuses a new object that makes no sense.
 pub(super) fn object(kind: &Kind, name: &str, value: &Value) -> Result<(), Status> {
+    refuse(kind, name, &causes(kind, value))
+}
+
+/// Refuses a change that makes no sense, or touches what is fixed.
+pub(super) fn change(
+    kind: &Kind,
+    name: &str,
+    part: Part,
+    before: &Value,
+    value: &Value,
+) -> Result<(), Status> {
+    let mut all = match part {
+        Part::Other => Vec::new(),
+        Part::Main | Part::Status => causes(kind, value),
+    };
+    all.extend(rules::fixed(kind, before, value));
+    refuse(kind, name, &all)
+}
+
+fn refuse(kind: &Kind, name: &str, causes: &[Cause]) -> Result<(), Status> {
+    if causes.is_empty() {
+        return Ok(());
+    }
+    Err(Status::invalid(kind, name, causes))
+}
+
+/// Everything that is wrong with an object.
+fn causes(kind: &Kind, value: &Value) -> Vec<Cause> {
     let mut causes = Vec::new();
     if let Some(custom) = &kind.custom {
         causes.extend(schema::check(value, &custom.schema, ""));
     } else if definition::is_definition(kind) {
-        return definition::refuse(kind, name, value);
+        return definition::check(value);
     }
     check_labels(value, &mut causes);
     match (kind.group.as_str(), kind.plural.as_str()) {
@@ -36,22 +64,14 @@ pub(super) fn object(kind: &Kind, name: &str, value: &Value) -> Result<(), Statu
         }
         ("batch", "cronjobs") => cron_job(value, &mut causes),
         ("", "services") => service(value, &mut causes),
-        ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => {
-            if value
-                .pointer("/roleRef/name")
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .is_empty()
-            {
-                causes.push(Cause::required("roleRef.name", ""));
-            }
+        ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings")
+            if text(value, "/roleRef/name").is_empty() =>
+        {
+            causes.push(Cause::required("roleRef.name", ""));
         }
         _ => {}
     }
-    if causes.is_empty() {
-        return Ok(());
-    }
-    Err(Status::invalid(kind, name, &causes))
+    causes
 }
 
 fn text<'a>(value: &'a Value, at: &str) -> &'a str {

@@ -108,7 +108,12 @@ fn secret(value: &mut Value) {
 fn template(spec: &mut Map<String, Value>) {
     let inner = spec.get_mut("template").and_then(|t| t.get_mut("spec"));
     if let Some(inner) = inner.and_then(Value::as_object_mut) {
+        let said = inner.get("enableServiceLinks").cloned();
         pod(inner);
+        // A default of pods alone, not of their templates.
+        if said.is_none() {
+            inner.shift_remove("enableServiceLinks");
+        }
     }
 }
 
@@ -238,6 +243,7 @@ fn pod(spec: &mut Map<String, Value>) {
     set(spec, "dnsPolicy", json!("ClusterFirst"));
     set(spec, "schedulerName", json!("default-scheduler"));
     set(spec, "securityContext", json!({}));
+    set(spec, "enableServiceLinks", json!(true));
     if let Some(account) = spec.get("serviceAccountName").cloned() {
         set(spec, "serviceAccount", account);
     } else if let Some(account) = spec.get("serviceAccount").cloned() {

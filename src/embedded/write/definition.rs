@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::meta;
 use crate::embedded::api::registry::{Custom, Kind, Registry, Subresource};
-use crate::embedded::api::status::{Cause, Status};
+use crate::embedded::api::status::Cause;
 use crate::embedded::server::Server;
 use crate::embedded::store::Object;
 
@@ -310,13 +310,4 @@ fn fill_fields(object: &mut Map<String, Value>, properties: &Map<String, Value>)
             fill(value, schema);
         }
     }
-}
-
-/// Refuses a definition that is wrong.
-pub(super) fn refuse(kind: &Kind, name: &str, value: &Value) -> Result<(), Status> {
-    let causes = check(value);
-    if causes.is_empty() {
-        return Ok(());
-    }
-    Err(Status::invalid(kind, name, &causes))
 }

@@ -148,7 +148,7 @@ pub(super) fn is_finished(kind: &Kind, value: &Value) -> bool {
             .unwrap_or(0)
             == 0
         && empty(metadata.get("finalizers"))
-        && !(is_namespace && !empty(value.pointer("/spec/finalizers")))
+        && (!is_namespace || empty(value.pointer("/spec/finalizers")))
 }
 
 fn check_preconditions(

@@ -138,6 +138,10 @@ pub(super) fn note_update(
     let mut difference = compare(Some(before.unwrap_or(&empty)), Some(value), shape);
     difference.changed.strip();
     difference.removed.strip();
+    // The status that an object begins with is nobody's either.
+    if before.is_none() && kind.subresource("status").is_some() {
+        difference.changed.inner.remove("f:status");
+    }
     if difference.changed.is_empty() && difference.removed.is_empty() {
         set_entries(value, entries);
         return;

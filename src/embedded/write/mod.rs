@@ -105,6 +105,10 @@ pub struct Written {
 }
 
 /// Creates an object.
+#[allow(
+    clippy::unused_async,
+    reason = "callers must not count on writes being done at once"
+)]
 pub async fn create(
     server: &Server,
     kind: &Kind,
@@ -112,10 +116,14 @@ pub async fn create(
     value: Value,
     options: &Options,
 ) -> Result<Written, Status> {
-    create_as(server, kind, namespace, value, options, How::Update).await
+    create_as(server, kind, namespace, value, options, How::Update)
 }
 
 /// Server-side apply: creates the object, or makes of it what one manager wants.
+#[allow(
+    clippy::unused_async,
+    reason = "callers must not count on writes being done at once"
+)]
 pub async fn apply(
     server: &Server,
     kind: &Kind,
@@ -147,10 +155,9 @@ pub async fn apply(
             options,
             &next,
             How::Apply,
-        )
-        .await?
+        )?
     } else {
-        create_as(server, kind, namespace, config, options, How::Apply).await?
+        create_as(server, kind, namespace, config, options, How::Apply)?
     };
     warnings.append(&mut written.warnings);
     written.warnings = warnings;
@@ -166,7 +173,7 @@ enum How {
     Apply,
 }
 
-async fn create_as(
+fn create_as(
     server: &Server,
     kind: &Kind,
     namespace: &str,
@@ -191,16 +198,17 @@ async fn create_as(
         if kind.namespaced {
             rules::namespace_takes_new(server, kind, &namespace, &name)?;
         }
+        // What the cluster adds belongs to nobody, so it comes after.
+        if let Some(config) = &config {
+            managed::note_first_apply(kind, &mut value, config, &who);
+        } else if !options.manager.is_empty() {
+            managed::note_update(kind, None, &mut value, &who);
+        }
         admit::new(server, kind, &namespace, &mut value)?;
         allocate::service(server, kind, &name, &mut value)?;
         check::object(kind, &name, &value)?;
         if server.get(kind, &namespace, &name).is_some() && !generated {
             return Err(Status::already_exists(kind, &name));
-        }
-        if let Some(config) = &config {
-            managed::note_first_apply(kind, &mut value, config, &who);
-        } else if !options.manager.is_empty() {
-            managed::note_update(kind, None, &mut value, &who);
         }
         let object = if options.dry_run {
             Object::unsaved(&key, value)
@@ -227,6 +235,10 @@ async fn create_as(
 }
 
 /// Changes an object: `next` makes the new one from the current one.
+#[allow(
+    clippy::unused_async,
+    reason = "callers must not count on writes being done at once"
+)]
 pub async fn change(
     server: &Server,
     kind: &Kind,
@@ -246,14 +258,13 @@ pub async fn change(
         next,
         How::Update,
     )
-    .await
 }
 
 #[allow(
     clippy::too_many_arguments,
     reason = "the one write path; each says one thing about it"
 )]
-async fn change_as(
+fn change_as(
     server: &Server,
     kind: &Kind,
     namespace: &str,
@@ -283,7 +294,6 @@ async fn change_as(
             defaults::apply(kind, &mut value);
             allocate::service(server, kind, name, &mut value)?;
         }
-        rules::check_change(kind, name, &before, &value)?;
         if how == How::Update {
             if options.manager.is_empty() {
                 managed::keep(&before, &mut value);
@@ -291,9 +301,7 @@ async fn change_as(
                 managed::note_update(kind, Some(&before), &mut value, &who);
             }
         }
-        if part != Part::Other {
-            check::object(kind, name, &value)?;
-        }
+        check::change(kind, name, part, &before, &value)?;
         if value == *before {
             return Ok(Written {
                 object: current,

@@ -108,13 +108,8 @@ pub(super) fn confine(kind: &Kind, part: Part, before: &Value, value: &mut Value
     }
 }
 
-/// Refuses changes of what is fixed.
-pub(super) fn check_change(
-    kind: &Kind,
-    name: &str,
-    before: &Value,
-    value: &Value,
-) -> Result<(), Status> {
+/// Changes of what is fixed.
+pub(super) fn fixed(kind: &Kind, before: &Value, value: &Value) -> Vec<Cause> {
     let mut causes = Vec::new();
     let differs = |at: &str| before.pointer(at) != value.pointer(at);
     let deleting = before.pointer("/metadata/deletionTimestamp").is_some();
@@ -163,10 +158,7 @@ pub(super) fn check_change(
             }
         }
     }
-    if causes.is_empty() {
-        return Ok(());
-    }
-    Err(Status::invalid(kind, name, &causes))
+    causes
 }
 
 /// Refuses new objects in a namespace that is not there or is ending.
