@@ -10,6 +10,8 @@
 
 mod cipher;
 mod cipher_keys;
+mod diagnostics;
 mod embedded_life;
+mod language;
 mod plans;
 mod support;

@@ -22,10 +22,21 @@ pub(super) fn same(a: &Dynamic, b: &Dynamic) -> bool {
         .or_else(|| both::<ProviderValue>(a, b))
         .or_else(|| both::<ComponentValue>(a, b))
         .or_else(|| both::<ClusterValue>(a, b))
+        .or_else(|| both::<super::matrix::CellValue>(a, b))
+        .or_else(|| lists(a, b))
         .unwrap_or_else(|| match (to_tree(a, ""), to_tree(b, "")) {
             (Ok(a), Ok(b)) => a == b,
             _ => false,
         })
+}
+
+fn lists(a: &Dynamic, b: &Dynamic) -> Option<bool> {
+    match (a.read_lock::<Array>(), b.read_lock::<Array>()) {
+        (Some(a), Some(b)) => {
+            Some(a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| same(a, b)))
+        }
+        _ => None,
+    }
 }
 
 /// A value as a script would write it, secrets redacted.

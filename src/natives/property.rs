@@ -5,6 +5,7 @@ use rhai::{Array, Dynamic, Engine, Map};
 use super::change::{ChangeValue, RulingValue};
 use super::cluster::{ClusterValue, components, is_own};
 use super::constructor::{ComponentValue, DistributionValue, ProviderValue};
+use super::equality::same;
 use super::matrix::{CellValue, MatrixValue};
 use super::shape::FleetValue;
 use crate::axis::Axis;
@@ -48,12 +49,18 @@ fn readable<T: Readable>(engine: &mut Engine) {
             .read(name)
             .ok_or_else(|| fail(unknown(T::WORD, name, &value.all_names())))
     });
-    engine.register_indexer_set(|_: &mut T, name: &str, _: Dynamic| -> RhaiResult<()> {
-        let message = format!("`{name}` of a {} cannot be changed", T::WORD);
-        Err(fail(Error::new(&READ_ONLY, message).help(
-            "make a new value instead, such as c.with(#{ workers: 3 })",
-        )))
-    });
+    engine.register_indexer_set(
+        |value: &mut T, name: &str, fresh: Dynamic| -> RhaiResult<()> {
+            // The engine writes a property back after any method call on it, such as `c.components.len()`.
+            if value.read(name).is_some_and(|old| same(&old, &fresh)) {
+                return Ok(());
+            }
+            let message = format!("`{name}` of a {} cannot be changed", T::WORD);
+            Err(fail(Error::new(&READ_ONLY, message).help(
+                "make a new value instead, such as c.with(#{ workers: 3 })",
+            )))
+        },
+    );
 }
 
 fn unknown(word: &str, name: &str, known: &[String]) -> Error {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rhai::{Dynamic, Engine, OptimizationLevel};
+use rhai::{Dynamic, Engine, OptimizationLevel, Token};
 
 use super::modules::Resolver;
 use super::session::Session;
@@ -17,6 +17,7 @@ pub(super) fn build(session: &Arc<Session>) -> Engine {
     engine.set_strict_variables(true);
     engine.set_fail_on_invalid_map_property(true);
     engine.disable_symbol("eval");
+    allow_with(&mut engine);
     engine.set_max_operations(limits.operations);
     engine.set_max_call_levels(limits.calls);
     engine.set_max_expr_depths(64, 48);
@@ -38,4 +39,16 @@ pub(super) fn build(session: &Arc<Session>) -> Engine {
     engine.set_module_resolver(Resolver::new(session.clone()));
     natives::register(&mut engine, session);
     engine
+}
+
+/// Lets `with` be a name: the engine keeps the word for a use it has none for, and `c.with(#{ … })` reads best.
+#[allow(
+    deprecated,
+    reason = "the hook is marked so for being volatile; nothing else reaches the words"
+)]
+fn allow_with(engine: &mut Engine) {
+    engine.on_parse_token(|token, _, _| match token {
+        Token::Reserved(word) if word.as_str() == "with" => Token::Identifier(word),
+        other => other,
+    });
 }

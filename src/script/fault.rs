@@ -15,6 +15,7 @@ use crate::diag::codes::language::{
     IMPORT, LIMIT, READ_ONLY, SCRIPT_FAILED, SYNTAX, UNKNOWN_FUNCTION, UNKNOWN_PROPERTY,
     UNKNOWN_VARIABLE, WRONG_ARGUMENTS,
 };
+use crate::diag::codes::model::UNKNOWN_KEY;
 use crate::diag::codes::run::CANCELLED;
 use crate::diag::{Frame, Label, Source, suggest};
 use crate::error::Error;
@@ -98,6 +99,7 @@ pub(crate) fn from_run(error: EvalAltResult, session: &Session) -> Error {
             tree.as_ref(),
             at,
             problem.at_field().unwrap_or_default(),
+            spot(&problem),
         );
         if let Some(label) = label {
             problem = problem.label(label);
@@ -123,6 +125,7 @@ fn place_others(problem: Error, session: &Session, source: &Source, at: Position
                 tree.as_ref(),
                 at,
                 each.at_field().unwrap_or_default(),
+                spot(&each),
             ) {
                 Some(label) => each.label(label),
                 None => each,
@@ -133,6 +136,15 @@ fn place_others(problem: Error, session: &Session, source: &Source, at: Position
     });
     // `split` of a problem that has others yields at least that problem.
     Error::gather(placed).unwrap_or_else(|| Error::new(&SCRIPT_FAILED, "the script failed"))
+}
+
+/// An unknown key is wrong in its name, everything else in its value.
+fn spot(problem: &Error) -> locate::Spot {
+    if problem.code().id == UNKNOWN_KEY.id {
+        locate::Spot::Key
+    } else {
+        locate::Spot::Value
+    }
 }
 
 /// Takes the wrappers off: each is a call on the way.

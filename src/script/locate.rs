@@ -9,12 +9,27 @@ use crate::diag::{Label, Source};
 
 /// The word at a position.
 pub(super) fn token(source: &Source, at: Position) -> Option<Label> {
-    let start = offset(source, at)?;
+    let mut start = offset(source, at)?;
+    // The engine points at the dot of `c.worker`; the name behind it is meant.
+    if source
+        .text()
+        .get(start..)
+        .is_some_and(|rest| rest.starts_with('.'))
+    {
+        start += 1;
+    }
     Some(Label::new(
         source,
         start..end_of_token(source.text(), start),
         "",
     ))
+}
+
+/// Which part of `key: value` is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spot {
+    Key,
+    Value,
 }
 
 /// The value of a field of the call at a position; the call itself if the field is not written there.
@@ -44,7 +59,7 @@ fn offset(source: &Source, at: Position) -> Option<usize> {
 }
 
 /// Finds the call at a position and follows the path through its arguments.
-fn find(tree: &AST, at: Position, path: &str) -> Option<Position> {
+fn find(tree: &AST, at: Position, path: &str, spot: Spot) -> Option<Position> {
     if path.is_empty() {
         return None;
     }
@@ -61,7 +76,10 @@ fn find(tree: &AST, at: Position, path: &str) -> Option<Position> {
         // `name` is the first argument of cluster(name, map); an index such as `[1]` names an argument.
         found = match path {
             "name" => call.args.first().map(Expr::position),
-            _ => call.args.iter().find_map(|argument| follow(argument, path)),
+            _ => call
+                .args
+                .iter()
+                .find_map(|argument| follow(argument, path, spot)),
         };
         false
     });
@@ -69,7 +87,7 @@ fn find(tree: &AST, at: Position, path: &str) -> Option<Position> {
 }
 
 /// Follows `a.b[0].c` into a literal; stops at the deepest part that is written out.
-fn follow(value: &Expr, path: &str) -> Option<Position> {
+fn follow(value: &Expr, path: &str, spot: Spot) -> Option<Position> {
     if path.is_empty() {
         return Some(value.position());
     }
@@ -80,7 +98,7 @@ fn follow(value: &Expr, path: &str) -> Option<Position> {
             return None;
         };
         let entry = entries.get(index)?;
-        return follow(entry, rest.trim_start_matches('.')).or(Some(entry.position()));
+        return follow(entry, rest.trim_start_matches('.'), spot).or(Some(entry.position()));
     }
     let end = path.find(['.', '[']).unwrap_or(path.len());
     let (key, rest) = path.split_at(end);
@@ -89,14 +107,13 @@ fn follow(value: &Expr, path: &str) -> Option<Position> {
     };
     let (name, entry) = map.0.iter().find(|(name, _)| name.name == key)?;
     if rest.is_empty() {
-        // An unknown key is wrong in its name; whoever asks for the key gets the value, which stands right behind it.
-        return Some(if entry.position().is_none() {
+        return Some(if spot == Spot::Key {
             name.pos
         } else {
             entry.position()
         });
     }
-    follow(entry, rest.trim_start_matches('.')).or(Some(entry.position()))
+    follow(entry, rest.trim_start_matches('.'), spot).or(Some(entry.position()))
 }
 
 /// The end of the word, text or sign that begins here.

@@ -128,6 +128,12 @@ impl Script {
         ast.set_source(source.name());
         check::names(&engine, &ast, source)?;
         session.remember(source.clone(), ast.clone());
+        let ast = modules::link(
+            &engine,
+            &session,
+            &ast,
+            &mut std::collections::BTreeSet::new(),
+        );
         Ok(Self(Arc::new(Inner {
             engine,
             ast,

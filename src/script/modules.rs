@@ -1,10 +1,13 @@
 //! Imports: `std/…` from the binary, everything else from below the script's folder.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rhai::{Engine, EvalAltResult, Module, ModuleResolver, Position, Scope, Shared};
+use rhai::{
+    AST, ASTNode, Engine, EvalAltResult, Expr, Module, ModuleResolver, Position, Scope, Shared,
+    Stmt,
+};
 
 use super::fault::{fail_at, from_parse};
 use super::session::Session;
@@ -32,49 +35,50 @@ impl Resolver {
             cache: Mutex::new(BTreeMap::new()),
         }
     }
+}
 
-    fn find(&self, importer: Option<&str>, name: &str) -> Result<Source> {
-        if name.starts_with("std/") {
-            return match STD.iter().find(|(known, _)| *known == name) {
-                Some((name, text)) => Ok(Source::new(*name, *text)),
-                None => {
-                    let near = suggest::nearest(name, STD.iter().map(|(known, _)| *known));
-                    let help = near.map_or_else(
-                        || {
-                            format!(
-                                "there are {}",
-                                suggest::one_of(STD.iter().map(|(known, _)| *known))
-                            )
-                        },
-                        |near| format!("did you mean \"{near}\"?"),
-                    );
-                    Err(
-                        Error::new(&IMPORT, format!("there is no standard module \"{name}\""))
-                            .help(help),
-                    )
-                }
-            };
-        }
-        let wrong = |what: &str| {
-            Error::new(&IMPORT, format!("the module \"{name}\" {what}")).help(
-                "name a file below the script's folder, without `..` and without the ending .rhai",
-            )
+/// Finds the text of a module, as `importer` names it.
+fn find(session: &Session, importer: Option<&str>, name: &str) -> Result<Source> {
+    if name.starts_with("std/") {
+        return match STD.iter().find(|(known, _)| *known == name) {
+            Some((name, text)) => Ok(Source::new(*name, *text)),
+            None => {
+                let near = suggest::nearest(name, STD.iter().map(|(known, _)| *known));
+                let help = near.map_or_else(
+                    || {
+                        format!(
+                            "there are {}",
+                            suggest::one_of(STD.iter().map(|(known, _)| *known))
+                        )
+                    },
+                    |near| format!("did you mean \"{near}\"?"),
+                );
+                Err(
+                    Error::new(&IMPORT, format!("there is no standard module \"{name}\""))
+                        .help(help),
+                )
+            }
         };
-        let root = &self.session.options().root;
-        let base = importer
-            .map(Path::new)
-            .and_then(Path::parent)
-            .filter(|folder| folder.starts_with(root));
-        let file = if name.ends_with(".rhai") {
-            name.to_string()
-        } else {
-            format!("{name}.rhai")
-        };
-        let path = below(root, &base.unwrap_or(root).join(&file), &file)
-            .ok_or_else(|| wrong("lies outside the script's folder"))?;
-        let text = read_small(&path).map_err(|cause| wrong("cannot be read").because(cause))?;
-        Ok(Source::new(path.display().to_string(), text))
     }
+    let wrong = |what: &str| {
+        Error::new(&IMPORT, format!("the module \"{name}\" {what}")).help(
+            "name a file below the script's folder, without `..` and without the ending .rhai",
+        )
+    };
+    let root = &session.options().root;
+    let base = importer
+        .map(Path::new)
+        .and_then(Path::parent)
+        .filter(|folder| folder.starts_with(root));
+    let file = if name.ends_with(".rhai") {
+        name.to_string()
+    } else {
+        format!("{name}.rhai")
+    };
+    let path = below(root, &base.unwrap_or(root).join(&file), &file)
+        .ok_or_else(|| wrong("lies outside the script's folder"))?;
+    let text = read_small(&path).map_err(|cause| wrong("cannot be read").because(cause))?;
+    Ok(Source::new(path.display().to_string(), text))
 }
 
 impl ModuleResolver for Resolver {
@@ -85,9 +89,7 @@ impl ModuleResolver for Resolver {
         name: &str,
         at: Position,
     ) -> std::result::Result<Shared<Module>, Box<EvalAltResult>> {
-        let source = self
-            .find(importer, name)
-            .map_err(|error| fail_at(error, at))?;
+        let source = find(&self.session, importer, name).map_err(|error| fail_at(error, at))?;
         let key = source.name().to_string();
         let known = |cache: &Mutex<BTreeMap<String, Shared<Module>>>| {
             cache
@@ -113,6 +115,47 @@ impl ModuleResolver for Resolver {
             .insert(key, module.clone());
         Ok(module)
     }
+}
+
+/// Puts the functions of every module that a script imports below its own.
+///
+/// The engine looks for the code of a closure among the functions at hand when it is called; one that a module's function
+/// returned would not be found. Imports that cannot be followed here fail with their own message when they are run.
+pub(super) fn link(
+    engine: &Engine,
+    session: &Session,
+    tree: &AST,
+    done: &mut BTreeSet<String>,
+) -> AST {
+    let mut names = Vec::new();
+    tree.walk(&mut |nodes: &[ASTNode]| {
+        if let Some(ASTNode::Stmt(Stmt::Import(import, _))) = nodes.last()
+            && let Expr::StringConstant(name, _) = &import.0
+        {
+            names.push(name.to_string());
+        }
+        true
+    });
+    let mut linked = AST::empty();
+    for name in names {
+        let Ok(source) = find(session, tree.source(), &name) else {
+            continue;
+        };
+        if !done.insert(source.name().to_string()) {
+            continue;
+        }
+        let Ok(mut module) = engine.compile(source.text()) else {
+            continue;
+        };
+        module.set_source(source.name());
+        let module = link(engine, session, &module, done);
+        linked = linked.merge(&module.clone_functions_only());
+    }
+    let mut whole = linked.merge(tree);
+    if let Some(source) = tree.source() {
+        whole.set_source(source);
+    }
+    whole
 }
 
 /// The path if it lies below the root and no link leads out; the file need not be there.
