@@ -38,19 +38,20 @@ pub(super) fn field(
     tree: Option<&AST>,
     at: Position,
     path: &str,
+    spot: Spot,
 ) -> Option<Label> {
-    let place = tree.and_then(|tree| find(tree, at, path));
-    match place {
-        Some(found) => {
-            let start = offset(source, found)?;
-            Some(Label::new(
-                source,
-                start..end_of_value(source.text(), start),
-                "",
-            ))
-        }
-        None => token(source, at),
+    let Some(found) = tree.and_then(|tree| find(tree, at, path, spot)) else {
+        return token(source, at);
+    };
+    if spot == Spot::Key {
+        return token(source, found);
     }
+    let start = offset(source, found)?;
+    Some(Label::new(
+        source,
+        start..end_of_value(source.text(), start),
+        "",
+    ))
 }
 
 fn offset(source: &Source, at: Position) -> Option<usize> {
