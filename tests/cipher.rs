@@ -428,3 +428,125 @@ fn what_is_encrypted_is_not_encrypted_again() {
         assert_eq!(error.code().id, "E0903", "{name}");
     }
 }
+
+/// A key file, a rules file and a plain file of some size in a folder of their own.
+fn project() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("keys.txt"), key_text()).unwrap();
+    let rules = format!("creation_rules:\n  - age: {}\n", public());
+    std::fs::write(folder.path().join(".sops.yaml"), rules).unwrap();
+    let file = folder.path().join("big.yaml");
+    let text: String = (0..20_000)
+        .map(|index| format!("key{index}: value {index}\n"))
+        .collect();
+    std::fs::write(&file, text).unwrap();
+    (folder, file)
+}
+
+fn ksail(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ksail"));
+    command
+        .current_dir(folder)
+        .env_clear()
+        .env("HOME", folder)
+        .env("SOPS_AGE_KEY_FILE", folder.join("keys.txt"));
+    command
+}
+
+#[cfg(unix)]
+#[test]
+fn a_kill_leaves_the_old_file_or_the_new_one() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (folder, file) = project();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
+    let plain = std::fs::read(&file).unwrap();
+    let (mut old, mut new) = (0, 0);
+    for step in 0..12u64 {
+        std::fs::write(&file, &plain).unwrap();
+        let mut child = ksail(folder.path())
+            .args(["cipher", "encrypt", "--in-place", "big.yaml"])
+            .spawn()
+            .unwrap();
+        // Not a wait for anything: the kill is meant to hit at different moments.
+        std::thread::sleep(std::time::Duration::from_millis(step * step * 12));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let now = std::fs::read(&file).unwrap();
+        if now == plain {
+            old += 1;
+        } else {
+            new += 1;
+            let keys = keys();
+            let back = wait(ops::decrypt(
+                &now,
+                formats("big.yaml"),
+                Mac::Check,
+                None,
+                &keys,
+            ))
+            .unwrap();
+            assert_eq!(*back, plain);
+        }
+        assert_eq!(
+            std::fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+            0o640
+        );
+    }
+    assert_eq!(old + new, 12);
+}
+
+#[test]
+fn exit_codes_are_those_of_sops() {
+    let (folder, file) = project();
+    std::fs::write(&file, "a: 1\nb:\n  c: x\n").unwrap();
+    let code = |args: &[&str]| {
+        ksail(folder.path())
+            .arg("cipher")
+            .args(args)
+            .output()
+            .unwrap()
+            .status
+            .code()
+    };
+    assert_eq!(
+        code(&["encrypt", "--check", "."]),
+        Some(0),
+        "a rule without path_regex asks for nothing"
+    );
+    assert_eq!(code(&["encrypt", "-i", "big.yaml"]), Some(0));
+    assert_eq!(code(&["encrypt", "-i", "big.yaml"]), Some(203));
+    assert_eq!(code(&["edit", "--editor", "true", "big.yaml"]), Some(200));
+    assert_eq!(code(&["decrypt", "--extract", "a", "big.yaml"]), Some(91));
+    assert_eq!(code(&["decrypt", "none.yaml"]), Some(2));
+    assert_eq!(
+        code(&["edit", "--editor", "sed -i s/x/y/", "big.yaml"]),
+        Some(0)
+    );
+    let output = ksail(folder.path())
+        .args(["cipher", "exec-env", "--pristine", "big.yaml", "exit 7"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "a mapping is no variable");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let line = text.lines().next().unwrap().to_owned();
+    std::fs::write(&file, text.replacen(&format!("{line}\n"), "", 1)).unwrap();
+    assert_eq!(code(&["decrypt", "big.yaml"]), Some(51));
+    std::fs::write(
+        &file,
+        text.replacen("a: ENC[AES256_GCM,data:", "a: ENC[AES256_GCM,data:AA", 1),
+    )
+    .unwrap();
+    let output = ksail(folder.path())
+        .args(["cipher", "decrypt", "big.yaml"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(25));
+    assert!(
+        lossy(&output.stderr).contains("big.yaml:1:4"),
+        "{}",
+        lossy(&output.stderr)
+    );
+    std::fs::write(&file, &text).unwrap();
+    std::fs::remove_file(folder.path().join("keys.txt")).unwrap();
+    assert_eq!(code(&["decrypt", "big.yaml"]), Some(128));
+}

@@ -26,6 +26,7 @@ pub struct Sealed {
     pub branches: Branches,
     /// Who can open it, and what is encrypted.
     pub metadata: Metadata,
+    source: String,
 }
 
 /// A file as it is read: plain values, and what is needed to seal it again with the least change.
@@ -47,7 +48,11 @@ impl Sealed {
     /// Reads an encrypted file.
     pub fn read(format: Format, bytes: &[u8]) -> Result<Self> {
         let (branches, metadata) = format::read_sealed(format, bytes)?;
-        Ok(Self { branches, metadata })
+        Ok(Self {
+            branches,
+            metadata,
+            source: String::from_utf8_lossy(bytes).into_owned(),
+        })
     }
 
     /// Writes the file.
@@ -60,11 +65,12 @@ impl Sealed {
         let Self {
             mut branches,
             metadata,
+            source,
         } = self;
         let sealer = Sealer::new(key);
         let scope = metadata.selectors.scope()?;
         let mut kept = Kept::default();
-        let computed = walk::decrypt(&mut branches, &scope, &sealer, &mut kept)?;
+        let computed = walk::decrypt(&mut branches, &scope, &sealer, &mut kept, &source)?;
         let opened = Opened {
             branches,
             metadata,
@@ -136,6 +142,10 @@ impl Opened {
                 "there is no key that could open the file",
             ));
         }
-        Ok(Sealed { branches, metadata })
+        Ok(Sealed {
+            branches,
+            metadata,
+            source: String::new(),
+        })
     }
 }

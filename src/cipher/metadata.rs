@@ -119,7 +119,7 @@ impl Metadata {
                 "unencrypted_regex" => selectors.unencrypted_regex = text(key, value)?,
                 "encrypted_regex" => selectors.encrypted_regex = text(key, value)?,
                 "unencrypted_comment_regex" => {
-                    selectors.unencrypted_comment_regex = text(key, value)?
+                    selectors.unencrypted_comment_regex = text(key, value)?;
                 }
                 "encrypted_comment_regex" => selectors.encrypted_comment_regex = text(key, value)?,
                 "key_groups" => groups = key_groups(value)?,

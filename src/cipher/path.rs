@@ -176,21 +176,19 @@ fn set(value: &mut Value, steps: &[Step], new: Value) -> bool {
                 Entry::Pair(name, value) if name == key => Some(value),
                 _ => None,
             });
-            match known {
-                Some(inner) => set(inner, rest, new),
-                None => {
-                    branch.push(key, built(rest, new));
-                    true
-                }
+            if let Some(inner) = known {
+                return set(inner, rest, new);
             }
+            branch.push(key, built(rest, new));
+            true
         }
-        (Step::Place(place), Value::List(list)) => match list.get_mut(*place) {
-            Some(inner) => set(inner, rest, new),
-            None => {
-                list.push(built(rest, new));
-                true
+        (Step::Place(place), Value::List(list)) => {
+            if let Some(inner) = list.get_mut(*place) {
+                return set(inner, rest, new);
             }
-        },
+            list.push(built(rest, new));
+            true
+        }
         _ => {
             let new = built(steps, new);
             let changed = *value != new;

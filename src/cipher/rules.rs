@@ -18,7 +18,7 @@ pub const FILE: &str = ".sops.yaml";
 /// A rules file.
 #[derive(Debug, Default)]
 pub struct Rules {
-    rules: Option<Vec<Rule>>,
+    creation: Option<Vec<Rule>>,
     /// How files are laid out.
     pub layout: Layout,
     /// How many `destination_rules` there are; publishing is not supported.
@@ -71,14 +71,14 @@ impl Rules {
                     rule(index, map(item, &field)?, &field)
                 })
                 .collect::<Result<Vec<Rule>>>()?;
-            rules.rules = Some(read);
+            rules.creation = Some(read);
         }
         Ok(rules)
     }
 
     /// Finds the first rule that fits a path, which is relative to the rules file; `None` if there are no rules at all.
     pub fn find(&self, path: &str) -> Result<Option<&Rule>> {
-        let Some(rules) = &self.rules else {
+        let Some(rules) = &self.creation else {
             return Ok(None);
         };
         let found = rules.iter().find(|rule| {

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use sha2::{Digest, Sha512};
 use subtle::ConstantTimeEq;
 
+use super::format::at_offset;
 use super::scope::Scope;
 use super::seal::{NONCE, Sealer, hashed_bytes, is_sealed};
 use super::tree::{Branch, Comment, Entry, Value};
@@ -72,13 +73,12 @@ pub fn encrypt(
             return Ok(());
         }
         let path = at.joined();
-        let nonce = match kept.find(value, &path) {
-            Some(nonce) => nonce,
-            None => {
-                let mut nonce = [0; NONCE];
-                entropy.fill(&mut nonce)?;
-                nonce
-            }
+        let nonce = if let Some(nonce) = kept.find(value, &path) {
+            nonce
+        } else {
+            let mut nonce = [0; NONCE];
+            entropy.fill(&mut nonce)?;
+            nonce
         };
         let text = sealer
             .seal(value, &path, &nonce)
@@ -104,12 +104,14 @@ pub fn encrypt(
     run(branches, scope, &mut leaf)
 }
 
-/// Decrypts in place, remembers the nonces, and gives the integrity code in upper-case hex.
+/// Decrypts in place, remembers the nonces, and gives the integrity code in upper-case hex; `source` is the text that
+/// the tree was read from, to show where a value stands.
 pub fn decrypt(
     branches: &mut [Branch],
     scope: &Scope,
     sealer: &Sealer,
     kept: &mut Kept,
+    source: &str,
 ) -> Result<String> {
     let mut leaf = |value: &mut Value, at: &At<'_>, mac: &mut Sha512| {
         let comment = matches!(value, Value::Comment(_));
@@ -134,8 +136,13 @@ pub fn decrypt(
                     }
                 }
                 Value::Text(text) => {
-                    let (opened, nonce) =
-                        sealer.open(text, &path).map_err(|error| at.blame(error))?;
+                    let (opened, nonce) = sealer.open(text, &path).map_err(|error| {
+                        let error = at.blame(error);
+                        match source.find(text.as_str()) {
+                            Some(offset) => at_offset(error, source, offset),
+                            None => error,
+                        }
+                    })?;
                     kept.keep(&opened, &path, &nonce);
                     *value = opened;
                 }

@@ -170,7 +170,8 @@ impl<'a> Reader<'a> {
         }
         if let Some(at) = line.find(['#', ';']) {
             self.comment.push_str(&line[at..]);
-            line = line[..at].trim().to_owned();
+            line.truncate(at);
+            line.truncate(line.trim_end().len());
         }
         for mark in ['\'', '"'] {
             let inner = line
@@ -235,7 +236,7 @@ pub(super) fn write(branch: &Branch) -> Result<String> {
         };
         comment_lines(&mut out, own.unwrap_or_default());
         if index > 0 || !name.eq_ignore_ascii_case(DEFAULT) {
-            out.push_str(&format!("[{name}]\n"));
+            out.extend(["[", name, "]\n"]);
         } else if section.pairs().next().is_none() {
             continue;
         }
@@ -292,7 +293,7 @@ fn write_keys(out: &mut String, entries: &[Entry]) -> Result<()> {
         } else {
             value
         };
-        out.push_str(&format!("{name}{pad} = {value}\n"));
+        out.extend([name.as_str(), &pad, " = ", &value, "\n"]);
     }
     Ok(())
 }

@@ -215,7 +215,7 @@ pub fn write_sealed(
                 branch.push(KEY, Value::Map(flat));
             }
             Format::Yaml | Format::Json | Format::Binary => {
-                branch.push(KEY, Value::Map(section.clone()))
+                branch.push(KEY, Value::Map(section.clone()));
             }
         }
     }

@@ -38,6 +38,10 @@ pub(crate) struct Arguments {
 }
 
 #[derive(Debug, Subcommand)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one in the whole program"
+)]
 enum Command {
     /// Encrypt files
     Encrypt(seal::Encrypt),

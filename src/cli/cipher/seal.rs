@@ -502,17 +502,16 @@ pub(super) async fn edit(args: Edit) -> Result<ExitCode> {
     let draft = Draft::new(&args.file, before)?;
     loop {
         let text = draft.edit(&editor)?;
-        let sealed = match &mut unlocked {
-            Some(unlocked) => reseal(unlocked, &text, formats.input, formats.layout),
-            None => {
-                let wishes = Wishes {
-                    rules_file: args.types.config.clone(),
-                    ..Wishes::default()
-                };
-                let found = find_rules(&args.file, wishes.rules_file.as_deref())?;
-                let target = choose(&args.file, &wishes, found.as_ref(), &env)?;
-                ops::encrypt(&text, formats, &target, &keys).await
-            }
+        let sealed = if let Some(unlocked) = &mut unlocked {
+            reseal(unlocked, &text, formats.input, formats.layout)
+        } else {
+            let wishes = Wishes {
+                rules_file: args.types.config.clone(),
+                ..Wishes::default()
+            };
+            let found = find_rules(&args.file, wishes.rules_file.as_deref())?;
+            let target = choose(&args.file, &wishes, found.as_ref(), &env)?;
+            ops::encrypt(&text, formats, &target, &keys).await
         };
         match sealed {
             Ok(sealed) => {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, ExitStatus};
 
-use crate::cipher::tree::{Branches, Value};
+use crate::cipher::tree::{Branch, Branches, Value};
 use crate::diag::codes::cipher::{CHILD_FAILED, UNSUPPORTED_SHAPE, UNWRITABLE_FILE};
 use crate::error::{Error, Result};
 
@@ -32,7 +32,7 @@ pub fn shell(command: &str) -> Command {
 /// Gives the top-level values as variables; nested ones cannot be.
 pub fn variables(branches: &Branches) -> Result<Vec<(String, String)>> {
     let mut variables = Vec::new();
-    for (key, value) in branches.iter().flat_map(|branch| branch.pairs()) {
+    for (key, value) in branches.iter().flat_map(Branch::pairs) {
         let text = match value {
             Value::Text(text) | Value::Time(text) => text.clone(),
             Value::Bool(truth) => truth.to_string(),

@@ -397,8 +397,8 @@ impl<'a> Reader<'a> {
                 }
                 _ => return Ok(properties),
             }
-            if !self.blank_at(0)
-                && !(self.flow > 0 && matches!(self.peek(), Some(b',' | b']' | b'}')))
+            if !(self.blank_at(0)
+                || self.flow > 0 && matches!(self.peek(), Some(b',' | b']' | b'}')))
             {
                 return Err(self.fail("a blank must follow an anchor or a tag"));
             }
@@ -426,10 +426,8 @@ impl<'a> Reader<'a> {
     fn content(&mut self, parent: Option<usize>, tag: Option<&str>) -> Result<Value> {
         self.spaces();
         let scalar = |tag: Option<&str>, text: String| match tag {
-            None => Ok(Value::Text(text)),
-            Some(tag @ ("!!str" | "!" | "!!binary")) => resolve::tagged(tag, &text),
-            Some(tag) if tag.starts_with("!!") => resolve::tagged(tag, &text),
-            Some(_) => Ok(Value::Text(text)),
+            Some(tag) if tag == "!" || tag.starts_with("!!") => resolve::tagged(tag, &text),
+            _ => Ok(Value::Text(text)),
         };
         match self.peek() {
             Some(b'*') => {
@@ -694,10 +692,10 @@ impl<'a> Reader<'a> {
                 }
             }
         }
-        if !found.value.is_complex() || !self.only_indent_before() {
-            if let Some(text) = self.line_end()? {
-                found.inline = Some(text);
-            }
+        if (!found.value.is_complex() || !self.only_indent_before())
+            && let Some(text) = self.line_end()?
+        {
+            found.inline = Some(text);
         }
         Ok(found)
     }
@@ -936,10 +934,11 @@ mod tests {
         let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
         for level in 1..12 {
             let last = level - 1;
-            bomb.push_str(&format!(
-                "a{level}: &a{level} [{}]\n",
-                vec![format!("*a{last}"); 10].join(", ")
-            ));
+            let uses = vec![format!("*a{last}"); 10].join(", ");
+            bomb += &format!(
+                "a{level}: &a{level} [{uses}]
+"
+            );
         }
         assert!(documents(&bomb).is_err());
     }

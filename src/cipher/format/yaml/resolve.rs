@@ -65,7 +65,6 @@ pub(super) fn tagged(tag: &str, text: &str) -> Result<Value> {
     };
     let value = plain(text)?;
     match tag {
-        "!!str" | "!" => Ok(Value::text(text)),
         "!!binary" => {
             use base64::Engine as _;
             let packed: String = text.split_whitespace().collect();
@@ -100,7 +99,7 @@ pub(super) fn tagged(tag: &str, text: &str) -> Result<Value> {
         "!!timestamp" => matches!(value, Value::Time(_))
             .then_some(value)
             .ok_or_else(unlike),
-        // A tag of the user's own does not change how the scalar is read.
+        // A text stays one, and a tag of the user's own does not change how the scalar is read.
         _ => Ok(Value::text(text)),
     }
 }

@@ -215,7 +215,7 @@ impl Reader<'_> {
             match self.peek() {
                 Some(mark @ (b'+' | b'-')) if chomp.is_none() => chomp = Some(mark),
                 Some(digit @ b'1'..=b'9') if hint.is_none() => {
-                    hint = Some(usize::from(digit - b'0'))
+                    hint = Some(usize::from(digit - b'0'));
                 }
                 _ => break,
             }

@@ -206,7 +206,7 @@ impl Writer {
             Value::Int(whole) => self.plain(&whole.to_string()),
             Value::Float(float) if float.is_nan() => self.plain(".nan"),
             Value::Float(float) if float.is_infinite() => {
-                self.plain(if *float > 0.0 { ".inf" } else { "-.inf" })
+                self.plain(if *float > 0.0 { ".inf" } else { "-.inf" });
             }
             Value::Float(float) => self.plain(&number::general(*float, 6, 'e')),
         }
