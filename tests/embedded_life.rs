@@ -1,7 +1,7 @@
 //! What makes objects live in the embedded control plane, seen by a client.
 
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
-use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Service};
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{Api, DeleteParams, DynamicObject, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
@@ -247,5 +247,36 @@ fn autoscalers_keep_their_bounds() {
             value.pointer("/status/readyReplicas") == Some(&2.into())
         })
         .await;
+    });
+}
+
+#[test]
+fn pods_wait_for_claims_that_are_not_there() {
+    on_a_cluster(|client, _cluster| async move {
+        create(&client, node("one")).await;
+        create(&client, class("Immediate")).await;
+        create(
+            &client,
+            json!({
+                "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "user"},
+                "spec": {
+                    "containers": [{"name": "c", "image": "busybox"}],
+                    "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "data"}}],
+                },
+            }),
+        )
+        .await;
+        let pods: Api<Pod> = Api::default_namespaced(client.clone());
+        until(pods.clone(), "user", |value| {
+            let why = value.pointer("/status/conditions/0/message");
+            why.and_then(Value::as_str).is_some_and(|why| {
+                why.starts_with(
+                    "0/1 nodes are available: persistentvolumeclaim \"data\" not found.",
+                )
+            })
+        })
+        .await;
+        create(&client, claim("data")).await;
+        until(pods, "user", phase_is("Running")).await;
     });
 }

@@ -1,5 +1,6 @@
 //! The scheduler: which node a pod goes to, or why it goes to none.
 
+mod claims;
 mod fit;
 mod node;
 
@@ -32,7 +33,7 @@ pub(super) struct Scheduler {
 
 impl Controller for Scheduler {
     fn sources(&self) -> &'static [(&'static str, &'static str)] {
-        &[("", "nodes"), ("", "pods")]
+        &[("", "nodes"), ("", "pods"), ("", "persistentvolumeclaims")]
     }
 
     fn keys(&mut self, _: &Context, source: usize, change: &Change) -> Vec<String> {
@@ -48,6 +49,9 @@ impl Controller for Scheduler {
                 }
                 self.nodes.insert(name, Arc::new(node));
             }
+            return self.waiting.iter().cloned().collect();
+        }
+        if source == 2 {
             return self.waiting.iter().cloned().collect();
         }
         let value = object.value();
@@ -98,7 +102,11 @@ impl Controller for Scheduler {
             self.waiting.remove(key);
             return Ok(Next::Done);
         }
-        match self.choose(context, &pod) {
+        let chosen = match claims::missing(context, &pod) {
+            Some(why) => Err(explain_all(self.nodes.len(), &why)),
+            None => self.choose(context, &pod),
+        };
+        match chosen {
             Ok(node) => {
                 self.waiting.remove(key);
                 bind(context, &pod, &node).await?;
@@ -161,9 +169,13 @@ fn explain(count: usize, reasons: &BTreeMap<String, usize>) -> String {
         .map(|(reason, times)| format!("{times} {reason}"))
         .collect();
     each.sort();
+    explain_all(count, &each.join(", "))
+}
+
+/// What is said when no node would do.
+fn explain_all(count: usize, why: &str) -> String {
     format!(
-        "0/{count} nodes are available: {}. no new claims to deallocate, preemption: 0/{count} nodes are available: {count} Preemption is not helpful for scheduling.",
-        each.join(", ")
+        "0/{count} nodes are available: {why}. no new claims to deallocate, preemption: 0/{count} nodes are available: {count} Preemption is not helpful for scheduling."
     )
 }
 
