@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`store`] | objects, revisions, one window of changes, the log on disk |
 //! | [`api`] | what requests ask for: paths, discovery, selectors, reads, watches, answers |
-//! | [`write`] | the one way in which objects change |
+//! | [`mod@write`] | the one way in which objects change |
 //! | [`access`] | who asks, and whether they may |
 //! | `controllers` | what makes objects live: deployments, jobs, namespaces, … |
 //! | `scheduler` | which node a pod goes to, or why none |

@@ -1,7 +1,7 @@
 //! Objects as rows: the columns that `kubectl get` shows.
 //!
-//! [`columns`] has the built-in kinds' columns, [`cells`] how they are computed; custom kinds bring theirs in their
-//! definition. To add a kind: an arm in [`columns`], and the cells it needs.
+//! `columns` has the built-in kinds' columns, `cells` how they are computed; custom kinds bring theirs in their
+//! definition. To add a kind: an arm in `columns`, and the cells it needs.
 
 mod cells;
 mod custom;
