@@ -11,6 +11,7 @@
 mod cipher;
 mod cipher_keys;
 mod diagnostics;
+mod embedded_api;
 mod embedded_life;
 mod language;
 mod plans;

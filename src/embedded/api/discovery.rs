@@ -86,10 +86,15 @@ pub fn resources(registry: &Registry, group: &str, version: &str) -> Option<Valu
         }
     }
     found.then(|| {
-        json!({
+        let mut document = json!({
             "kind": "APIResourceList", "apiVersion": "v1",
             "groupVersion": api_version(group, version), "resources": list,
-        })
+        });
+        // The oldest of these documents was written before they had a version.
+        if let Some(root) = document.as_object_mut().filter(|_| group.is_empty()) {
+            root.shift_remove("apiVersion");
+        }
+        document
     })
 }
 

@@ -279,7 +279,9 @@ impl Status {
             if !self.reason.is_empty() {
                 root.insert("reason".to_owned(), self.reason.into());
             }
-            if !self.details.is_empty() {
+            // These reasons always bring details, even if they say nothing.
+            let always = matches!(self.reason, "NotFound" | "MethodNotAllowed" | "Invalid");
+            if always || !self.details.is_empty() {
                 root.insert("details".to_owned(), self.details.clone().into());
             }
             // A success has no code unless somebody sets one; failures always do.

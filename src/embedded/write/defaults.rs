@@ -199,7 +199,11 @@ fn cron_job(spec: &mut Map<String, Value>) {
     if let Some(inner) = inner.and_then(Value::as_object_mut) {
         let pods = inner.get_mut("template").and_then(|t| t.get_mut("spec"));
         if let Some(pods) = pods.and_then(Value::as_object_mut) {
+            let said = pods.get("enableServiceLinks").cloned();
             pod(pods);
+            if said.is_none() {
+                pods.shift_remove("enableServiceLinks");
+            }
         }
     }
 }

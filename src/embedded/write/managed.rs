@@ -142,6 +142,9 @@ pub(super) fn note_update(
     if before.is_none() && kind.subresource("status").is_some() {
         difference.changed.inner.remove("f:status");
     }
+    if before.is_none() && kind.bucket() == "namespaces" {
+        difference.changed.inner.remove("f:spec");
+    }
     if difference.changed.is_empty() && difference.removed.is_empty() {
         set_entries(value, entries);
         return;

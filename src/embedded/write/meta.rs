@@ -118,7 +118,10 @@ pub(super) fn complete_new(
             .unwrap_or_default()
     };
     if !matches!(text("resourceVersion"), "" | "0") {
-        return Err(Status::bad_request(
+        // The real server takes this for a mistake of its own.
+        return Err(Status::new(
+            500,
+            "",
             "resourceVersion should not be set on objects to be created",
         ));
     }

@@ -56,10 +56,9 @@ impl Patch {
         let mut next = current.clone();
         match self {
             Self::Json(patch) => {
-                if let Err(cause) = json_patch::patch(&mut next, patch) {
-                    let message = format!(
-                        "the server rejected our request due to an error in our request: {cause}"
-                    );
+                // The real server says no more than this either.
+                if json_patch::patch(&mut next, patch).is_err() {
+                    let message = "the server rejected our request due to an error in our request";
                     return Err(Status::new(422, "Invalid", message));
                 }
             }
