@@ -264,7 +264,7 @@ fn rotating_and_setting_keep_the_content() {
         if Format::of_path(&name) == Format::Binary {
             continue;
         }
-        let path = TreePath::parse(if name.ends_with(".ini") {
+        let path = TreePath::parse(if Format::of_path(&name) == Format::Ini {
             "[\"data\"][\"new\"]"
         } else {
             "[\"new\"]"
@@ -390,7 +390,7 @@ fn tampering_is_found() {
     {
         assert!(
             wait(ops::decrypt(
-                text[..cut].as_bytes(),
+                &text.as_bytes()[..cut],
                 formats(name),
                 Mac::Check,
                 None,

@@ -19,6 +19,7 @@ use crate::cipher::format::{self, Format, Layout};
 use crate::cipher::key::{DataKey, Recipient, SealedKey, lock_groups, unlock_groups};
 use crate::cipher::metadata::{Metadata, Stanza};
 use crate::cipher::path::Path as TreePath;
+use crate::cipher::scope::Selectors;
 use crate::cipher::tree::{Branch, Value};
 use crate::cipher::walk::Entropy;
 use crate::diag::codes::cipher::{NO_RANDOM, NO_RECIPIENTS};
@@ -93,7 +94,7 @@ pub async fn encrypt(
     let metadata = Metadata {
         threshold: target.threshold,
         selectors: if formats.input == Format::Binary {
-            Default::default()
+            Selectors::default()
         } else {
             target.selectors.clone()
         },
