@@ -75,8 +75,10 @@ fn provoke(path: &Path) -> ksail::Error {
         .iter()
         .find_map(|defined| defined.policy.clone());
     policy
-        .map(|policy| policy.rule(&change))
-        .unwrap_or_else(|| panic!("{source:?} has no problem"))
+        .map_or_else(
+            || panic!("{source:?} has no problem"),
+            |policy| policy.rule(&change),
+        )
         .unwrap_err()
 }
 

@@ -16,3 +16,4 @@ mod embedded_life;
 mod language;
 mod plans;
 mod support;
+mod tidy;

@@ -19,7 +19,7 @@ use crate::world::{Happening, Reporter};
 /// How many requests are under way at once.
 const AT_ONCE: usize = 16;
 /// How long nothing may change before a wait is given up.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Shows these nodes and removes those; nodes that are there already stay as they are.
 pub async fn ensure_nodes(client: &Client, wanted: &[Node], remove: &[String]) -> Result<()> {

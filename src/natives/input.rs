@@ -205,15 +205,15 @@ fn hold(param: &Param, value: &Tree) -> Result<()> {
         )
         .help(allowed)
     };
-    if let Some(number) = value.as_int() {
-        if limits.min.is_some_and(|min| number < min) || limits.max.is_some_and(|max| number > max)
-        {
-            return Err(wrong(match (limits.min, limits.max) {
-                (Some(min), Some(max)) => format!("use a number from {min} to {max}"),
-                (Some(min), None) => format!("use a number of at least {min}"),
-                (_, max) => format!("use a number of at most {}", max.unwrap_or_default()),
-            }));
-        }
+    if let Some(number) = value.as_int()
+        && (limits.min.is_some_and(|min| number < min)
+            || limits.max.is_some_and(|max| number > max))
+    {
+        return Err(wrong(match (limits.min, limits.max) {
+            (Some(min), Some(max)) => format!("use a number from {min} to {max}"),
+            (Some(min), None) => format!("use a number of at least {min}"),
+            (_, max) => format!("use a number of at most {}", max.unwrap_or_default()),
+        }));
     }
     if !limits.choices.is_empty() && !limits.choices.contains(value) {
         let choices: Vec<String> = limits.choices.iter().map(ToString::to_string).collect();

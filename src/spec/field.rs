@@ -110,7 +110,7 @@ pub fn check(
         match fields.iter().find(|field| field.name == key) {
             Some(field) => check_value(&field.shape, value, &inner, problems),
             None => {
-                problems.push(unknown_key(key, fields.iter().map(|field| field.name)).field(inner))
+                problems.push(unknown_key(key, fields.iter().map(|field| field.name)).field(inner));
             }
         }
     }
@@ -154,7 +154,7 @@ pub fn check_value(shape: &Shape, value: &Tree, path: &str, problems: &mut Vec<E
             }
         }
         (Shape::Map(fields, required), Tree::Map(map)) => {
-            check(fields, required, map, path, problems)
+            check(fields, required, map, path, problems);
         }
         (Shape::Dict(entry), Tree::Map(map)) => {
             for (key, value) in map {
@@ -447,7 +447,7 @@ mod tests {
             assert_eq!(duration(text).map(|d| d.as_secs()), seconds, "{text}");
         }
         assert_eq!(duration("99999999999999999999h"), None);
-        assert_eq!(duration_text(Duration::from_secs(5400)), "1h30m");
+        assert_eq!(duration_text(Duration::from_mins(90)), "1h30m");
     }
 
     #[test]

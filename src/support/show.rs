@@ -208,7 +208,7 @@ fn notes(used: impl Iterator<Item = u8>) -> Vec<(u8, &'static str)> {
 }
 
 fn with_note(text: &str, note: Option<u8>) -> String {
-    let digits = note.map(|number| superscript(number)).unwrap_or_default();
+    let digits = note.map(superscript).unwrap_or_default();
     format!("{text}{digits}")
 }
 
