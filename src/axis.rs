@@ -1,6 +1,6 @@
 //! The closed lists of names: which distributions, providers, slots and components there are.
 //!
-//! A list is declared once with [`axis!`]; parsing, documentation, script constants, `--help` values and the reference
+//! A list is declared once with `axis!`; parsing, documentation, script constants, `--help` values and the reference
 //! tables are all made from it. What goes together is said in [`crate::support`], not here.
 
 use std::fmt;

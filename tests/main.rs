@@ -10,6 +10,7 @@
 
 mod cipher;
 mod cipher_keys;
+mod cli;
 mod diagnostics;
 mod embedded_api;
 mod embedded_life;

@@ -1,6 +1,6 @@
 //! The terminal face: reads the command line, prints, catches signals. One file per command.
 //!
-//! To add a command: a file with its arguments and `run`, a variant of [`Command`] and an arm in [`dispatch`].
+//! To add a command: a file with its arguments and `run`, a variant of `Command` and an arm in `dispatch`.
 
 mod check;
 mod cipher;

@@ -1,6 +1,6 @@
 //! What can be installed: versions, sources and the objects each component shows.
 //!
-//! A component is data: one row in [`table`]. To add one, add its name to [`crate::axis::Component`], its cells to
+//! A component is data: one row in `table`. To add one, add its name to [`crate::axis::Component`], its cells to
 //! [`crate::support`] and its row here.
 
 mod objects;

@@ -1,6 +1,6 @@
 //! From (Spec, Facts) to Plan: pure, deterministic, printable.
 //!
-//! [`cluster`] plans one cluster: [`diff`] finds the changes, the policy rules on each, [`reconcile`] turns those that may
+//! [`cluster`] plans one cluster: [`diff`] finds the changes, the policy rules on each, `reconcile` turns those that may
 //! happen into steps, [`order`] holds that the steps can be carried out. [`retire`] plans a removal. Nothing here looks at
 //! the world; whoever calls brings the facts.
 

@@ -1,6 +1,6 @@
 //! Who goes together with whom: the support tables and the questions asked of them.
 //!
-//! The data stands in [`table`] and nowhere else; validation, planning, `ksail support`, `--help` and the documentation ask
+//! The data stands in `table` and nowhere else; validation, planning, `ksail support`, `--help` and the documentation ask
 //! here. A test holds every cell against the published tables that ksail promises to cover.
 
 mod notes;

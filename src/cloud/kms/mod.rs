@@ -1,6 +1,6 @@
 //! Key services and private keys: a [`Keyring`](crate::cipher::key::Keyring) for files of sops.
 //!
-//! One file per service; [`sources`] says where credentials and keys are looked for. To add a service: a file here, an arm
+//! One file per service; `sources` says where credentials and keys are looked for. To add a service: a file here, an arm
 //! in `keyring.rs`, its codes.
 
 mod aws;
