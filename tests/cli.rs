@@ -183,7 +183,7 @@ fn a_run_that_is_killed_is_continued_by_running_again() {
     let text = "cluster(\"dev\", #{ distribution: k3s(), provider: embedded(), workers: 2, components: [cert_manager()] })";
     let script = home.write("c.rhai", text).display().to_string();
     // Each run is killed as soon as it has told one more line; the last is left alone.
-    for lines in 1..=6 {
+    for lines in 1..=9 {
         let mut child = home
             .command(env!("CARGO_BIN_EXE_ksail"))
             .args(["run", &script])
