@@ -126,7 +126,9 @@ pub fn main() -> ExitCode {
     let mut command = Root::command();
     // `run FILE --help` tells the script's parameters too.
     if let Some(text) = scripted::parameters_help(&arguments) {
-        command = command.mut_subcommand("run", |run| run.after_help(text));
+        command = command.mut_subcommand("run", |args| {
+            args.after_help(format!("{}\n\n{text}", run::EXAMPLES))
+        });
     }
     let root = match command
         .try_get_matches_from(arguments)

@@ -165,7 +165,7 @@ pub(super) fn parameters_help(arguments: &[OsString]) -> Option<String> {
         ..Options::default()
     };
     let script = Script::load(Path::new(file), &options).ok()?;
-    let mut text = format!("{}\n\nParameters of {file}:", super::run::EXAMPLES);
+    let mut text = format!("Parameters of {file}:");
     let params = script.params();
     if params.is_empty() {
         text.push_str("\n  none");

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures::future::{BoxFuture, FutureExt as _};
+use futures::{StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 
 use super::installed;
@@ -20,6 +21,9 @@ use crate::spec::ClusterName;
 use crate::state::{State as Store, write_whole};
 use crate::step::Action;
 use crate::world::{Access, Contexts, Memory as _, Platform, Work};
+
+/// How many clusters are looked at at once.
+const LOOKS: usize = 16;
 
 /// Makes clusters inside ksail's own processes.
 pub struct Embedded {
@@ -221,14 +225,20 @@ impl Platform for Embedded {
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<Facts>>> {
         async move {
-            let mut all = Vec::new();
+            let mut names = Vec::new();
             for context in self.store.contexts()? {
-                let Some(card) = self.read_card(&context)? else {
-                    continue;
-                };
-                let name = ClusterName::parse(&card.name)?;
-                all.extend(self.look(&context, &name).await?);
+                if let Some(card) = self.read_card(&context)? {
+                    names.push((ClusterName::parse(&card.name)?, context));
+                }
             }
+            // Each look is several requests: they go side by side.
+            let looks = names.iter().map(|(name, context)| self.look(context, name));
+            let looks: Vec<_> = looks.collect();
+            let found: Vec<Option<Facts>> = futures::stream::iter(looks)
+                .buffered(LOOKS)
+                .try_collect()
+                .await?;
+            let all = found.into_iter().flatten().collect();
             Ok(all)
         }
         .boxed()

@@ -23,6 +23,21 @@ pub struct Field {
     pub default: &'static str,
 }
 
+/// Writes a row of a table: name, shape, default, summary.
+pub(super) const fn field(
+    name: &'static str,
+    shape: Shape,
+    default: &'static str,
+    summary: &'static str,
+) -> Field {
+    Field {
+        name,
+        shape,
+        summary,
+        default,
+    }
+}
+
 /// What an option takes.
 #[derive(Clone, Copy, Debug)]
 pub enum Shape {

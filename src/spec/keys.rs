@@ -3,21 +3,7 @@
 //! `distribution`, `provider`, `components`, `gitops`, `policy` and the hooks take native values and are read by the
 //! script host; everything else is a row here.
 
-use super::field::{Field, Shape};
-
-const fn field(
-    name: &'static str,
-    shape: Shape,
-    default: &'static str,
-    summary: &'static str,
-) -> Field {
-    Field {
-        name,
-        shape,
-        summary,
-        default,
-    }
-}
+use super::field::{Field, Shape, field};
 
 /// The plain settings of a cluster.
 pub static SETTINGS: &[Field] = &[

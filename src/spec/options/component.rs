@@ -1,21 +1,7 @@
 //! Options of components.
 
 use crate::axis::Component;
-use crate::spec::field::{Field, Shape};
-
-const fn field(
-    name: &'static str,
-    shape: Shape,
-    default: &'static str,
-    summary: &'static str,
-) -> Field {
-    Field {
-        name,
-        shape,
-        summary,
-        default,
-    }
-}
+use crate::spec::field::{Field, Shape, field};
 
 pub(super) fn fields(kind: Component) -> &'static [Field] {
     use Component as C;

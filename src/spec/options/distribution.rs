@@ -1,21 +1,7 @@
 //! Options of distributions.
 
 use crate::axis::Distribution;
-use crate::spec::field::{Field, Shape};
-
-const fn field(
-    name: &'static str,
-    shape: Shape,
-    default: &'static str,
-    summary: &'static str,
-) -> Field {
-    Field {
-        name,
-        shape,
-        summary,
-        default,
-    }
-}
+use crate::spec::field::{Field, Shape, field};
 
 pub(super) fn fields(kind: Distribution) -> &'static [Field] {
     match kind {

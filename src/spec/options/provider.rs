@@ -1,21 +1,7 @@
 //! Options of providers.
 
 use crate::axis::Provider;
-use crate::spec::field::{Field, Shape};
-
-const fn field(
-    name: &'static str,
-    shape: Shape,
-    default: &'static str,
-    summary: &'static str,
-) -> Field {
-    Field {
-        name,
-        shape,
-        summary,
-        default,
-    }
-}
+use crate::spec::field::{Field, Shape, field};
 
 pub(super) fn fields(kind: Provider) -> &'static [Field] {
     match kind {
