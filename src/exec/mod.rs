@@ -220,6 +220,7 @@ async fn perform(
             let work = Work {
                 name: &plan.name,
                 context,
+                spec,
                 action,
                 report,
                 cancel: &cx.cancel,
@@ -235,6 +236,7 @@ async fn roll_back(cx: &Context<'_>, plan: &ClusterPlan, report: &Reporter) -> R
     let work = Work {
         name: &plan.name,
         context: &plan.context,
+        spec: None,
         action: &Action::Remove,
         report,
         // The way back is gone to its end even when the way forth was cancelled.

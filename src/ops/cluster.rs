@@ -66,6 +66,7 @@ pub async fn act(
     let work = Work {
         name: &facts.name,
         context: &facts.context,
+        spec: None,
         action,
         report,
         cancel: &cancel,

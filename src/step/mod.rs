@@ -3,11 +3,15 @@
 //! A [`Step`] is the smallest effect and always an *ensure*: doing it twice is doing it once. The actions speak of nodes
 //! and objects, not of engines; each provider carries out what it can and says plainly what it cannot.
 
+mod container;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
+
+pub use container::{Attachment, Container, File, Mount, Network, Port, Restart, Source};
 
 use crate::axis::Distribution;
 use crate::facts::{Recorded, Role};

@@ -53,6 +53,8 @@ pub struct Work<'a> {
     pub name: &'a ClusterName,
     /// Its context.
     pub context: &'a str,
+    /// Its definition; `None` where a cluster is worked on by name only.
+    pub spec: Option<&'a Spec>,
     /// What to do.
     pub action: &'a Action,
     /// Where progress is told.
