@@ -1,65 +1,9 @@
 //! The program as people use it: hermetic homes, real processes, the embedded provider.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
+use std::process::Command;
 
-/// A home of its own; whatever clusters were made in it are removed at the end.
-struct Home(tempfile::TempDir);
-
-impl Home {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.path(name);
-        std::fs::write(&path, text).unwrap();
-        path
-    }
-
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        command
-            .env("HOME", self.0.path())
-            .env("KSAIL_HOME", self.path("state"))
-            .env("KUBECONFIG", self.path("kubeconfig"))
-            .env_remove("CI")
-            .stdin(Stdio::null());
-        command
-    }
-
-    fn ksail(&self, arguments: &[&str]) -> Output {
-        self.command(env!("CARGO_BIN_EXE_ksail"))
-            .args(arguments)
-            .output()
-            .unwrap()
-    }
-
-    /// Runs, wants success and gives standard output.
-    fn good(&self, arguments: &[&str]) -> String {
-        let output = self.ksail(arguments);
-        assert!(output.status.success(), "{arguments:?}\n{}", text(&output));
-        String::from_utf8(output.stdout).unwrap()
-    }
-}
-
-impl Drop for Home {
-    fn drop(&mut self) {
-        let _ = self.ksail(&["cluster", "delete", "--all", "--yes"]);
-    }
-}
-
-fn text(output: &Output) -> String {
-    format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
-}
+use crate::home::{Home, text};
 
 fn example(name: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -175,61 +119,6 @@ fn workers_scale_in_place_and_consent_is_asked_for() {
         home.good(&["cluster", "info", "dev"])
             .contains("dev-control-plane")
     );
-}
-
-#[test]
-fn a_run_that_is_killed_is_continued_by_running_again() {
-    let home = Home::new();
-    let text = "cluster(\"dev\", #{ distribution: k3s(), provider: embedded(), workers: 2, components: [cert_manager()] })";
-    let script = home.write("c.rhai", text).display().to_string();
-    // Each run is killed as soon as it has told one more line; the last is left alone.
-    for lines in 1..=9 {
-        let mut child = home
-            .command(env!("CARGO_BIN_EXE_ksail"))
-            .args(["run", &script])
-            .stderr(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let reader = std::io::BufReader::new(child.stderr.take().unwrap());
-        for _ in std::io::BufRead::lines(reader).take(lines) {}
-        let _ = child.kill();
-        let _ = child.wait();
-        home.good(&["run", &script]);
-        assert!(
-            home.good(&["run", &script]).contains("nothing to change"),
-            "after {lines} lines"
-        );
-        assert_eq!(home.good(&["cluster", "list"]).lines().count(), 2);
-        home.good(&["cluster", "delete", "dev", "--yes"]);
-    }
-}
-
-#[test]
-fn many_runs_at_once_lose_no_context() {
-    let home = Home::new();
-    let children: Vec<_> = (0..8)
-        .map(|n| {
-            let text =
-                format!("cluster(\"c{n}\", #{{ distribution: kwok(), provider: embedded() }})");
-            let script = home.write(&format!("c{n}.rhai"), &text);
-            let mut command = home.command(env!("CARGO_BIN_EXE_ksail"));
-            command
-                .arg("run")
-                .arg(script)
-                .stderr(Stdio::null())
-                .stdout(Stdio::null())
-                .spawn()
-                .unwrap()
-        })
-        .collect();
-    for mut child in children {
-        assert!(child.wait().unwrap().success());
-    }
-    let kubeconfig = std::fs::read_to_string(home.path("kubeconfig")).unwrap();
-    for n in 0..8 {
-        assert!(kubeconfig.contains(&format!("embedded-c{n}")), "c{n}");
-    }
 }
 
 #[test]
@@ -360,7 +249,7 @@ fn a_secret_is_in_no_output_and_no_file() {
         assert!(output.status.success(), "{}", text(&output));
         assert!(!text(&output).contains("canary-4711"), "{arguments:?}");
     }
-    let mut folders = vec![home.0.path().to_path_buf()];
+    let mut folders = vec![home.path("")];
     let mut read = 0;
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {

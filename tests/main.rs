@@ -14,6 +14,8 @@ mod cli;
 mod diagnostics;
 mod embedded_api;
 mod embedded_life;
+mod home;
+mod interruption;
 mod language;
 mod plans;
 mod support;

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::show;
 use crate::diag::codes::command::NO_RUNTIME;
 use crate::error::{Error, Result};
+use crate::world::World as _;
 use crate::world::real::{Machine, Places};
 
 /// The places that the environment names.
@@ -36,7 +37,12 @@ pub(super) fn places() -> Result<Places> {
 
 /// This machine's world.
 pub(super) fn world() -> Result<Arc<Machine>> {
-    Ok(Arc::new(Machine::new(places()?)))
+    let machine = Machine::new(places()?);
+    // Whoever removes clusters in time may have ended with the machine. A command about something else goes on without.
+    if let Err(problem) = machine.deadlines().keep() {
+        show::note(&problem.to_string());
+    }
+    Ok(Arc::new(machine))
 }
 
 /// Runs work that waits for the outside; Ctrl-C cancels it, a second one ends the program at once.

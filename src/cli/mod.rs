@@ -13,6 +13,7 @@ mod explain;
 mod machine;
 mod man;
 mod plan;
+mod reaper;
 mod repl;
 mod run;
 mod scripted;
@@ -110,6 +111,8 @@ enum Command {
     Man(man::Args),
     #[command(hide = true)]
     Embedded(embedded::Args),
+    #[command(hide = true)]
+    Reaper(reaper::Args),
 }
 
 /// What every command gets.
@@ -168,6 +171,7 @@ fn dispatch(command: Command, cx: &Context) -> Result<ExitCode> {
         Command::Completion(args) => completion::run(&args),
         Command::Man(args) => man::run(&args),
         Command::Embedded(args) => embedded::run(&args),
+        Command::Reaper(args) => reaper::run(&args),
     }
 }
 

@@ -215,6 +215,7 @@ async fn perform(
         }
         Action::RemoveKubeconfig { context } => cx.world.contexts().remove(context).await,
         Action::Record { recorded } => cx.world.memory().write(context, recorded).await,
+        Action::Expire { after } => cx.world.deadlines().set(context, *after).await,
         Action::Forget => cx.world.memory().forget(context).await,
         action => {
             let work = Work {

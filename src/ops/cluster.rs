@@ -17,6 +17,10 @@ pub async fn list(world: &dyn World, only: Option<Provider>) -> Result<Vec<Facts
     {
         all.extend(world.platform(*provider)?.list().await?);
     }
+    let deadlines = world.deadlines();
+    for facts in &mut all {
+        facts.expires = deadlines.read(&facts.context)?;
+    }
     all.sort_by(|a, b| a.context.cmp(&b.context));
     Ok(all)
 }

@@ -183,10 +183,15 @@ pub async fn perform(
 }
 
 async fn observe(world: &dyn World, spec: &Spec) -> Result<Option<Facts>> {
-    world
+    let context = spec.context();
+    let mut facts = world
         .platform(spec.provider.kind)?
-        .observe(&spec.context(), &spec.name)
-        .await
+        .observe(&context, &spec.name)
+        .await?;
+    if let Some(facts) = &mut facts {
+        facts.expires = world.deadlines().read(&context)?;
+    }
+    Ok(facts)
 }
 
 fn denied(cluster: &ClusterPlan, change: &Change, ruling: &Ruling) -> Error {

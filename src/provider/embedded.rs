@@ -39,8 +39,6 @@ pub struct Embedded {
 struct Card {
     name: String,
     distribution: Distribution,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    expires: Option<u64>,
 }
 
 impl Embedded {
@@ -109,7 +107,7 @@ impl Embedded {
             components: BTreeMap::new(),
             recorded: self.store.read(context).await?,
             has_context: false,
-            expires: card.expires,
+            expires: None,
         };
         // A card without a home is a creation that was cut off before the first key.
         if !self.home(context).exists() {
@@ -145,7 +143,6 @@ impl Embedded {
                 let card = Card {
                     name: work.name.to_string(),
                     distribution: *distribution,
-                    expires: None,
                 };
                 // Written first: whatever is begun can be found again.
                 if self.read_card(context)?.is_none() {
@@ -191,13 +188,6 @@ impl Embedded {
             }
             Action::Uninstall { component } => {
                 installed::uninstall(&self.client(context).await?, component).await
-            }
-            Action::Expire { after } => {
-                let Some(mut card) = self.read_card(context)? else {
-                    return Ok(());
-                };
-                card.expires = after.map(|after| now() + after.as_secs());
-                self.write_card(context, &card)
             }
             other => Err(cannot(other)),
         }
@@ -320,10 +310,4 @@ async fn blocking(work: impl FnOnce() -> Result<()> + Send + 'static) -> Result<
         )
         .because(cause)),
     }
-}
-
-fn now() -> u64 {
-    std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
 }

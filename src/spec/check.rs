@@ -81,15 +81,6 @@ pub fn check(draft: &Draft) -> Result<Spec, Vec<Error>> {
     {
         settings.insert("local_registry".into(), Tree::Bool(true));
     }
-    if ttl.is_some() {
-        let text =
-            "the time to live is written down and shown; nothing removes the cluster by itself yet"
-                .to_string();
-        warnings.push(Warning {
-            field: "ttl".into(),
-            text,
-        });
-    }
     if !problems.is_empty() {
         return Err(problems);
     }

@@ -4,10 +4,12 @@
 //! clusters/CONTEXT/
 //!   recorded.json   what the last finished run wrote down
 //!   journal.jsonl   what runs did, step by step
+//!   expires.json    when it removes itself, if it does
 //!   lock            held by the run that works on the cluster
 //!   embedded/       the folder of an embedded control plane
 //! ```
 
+mod expiry;
 mod files;
 mod journal;
 
@@ -17,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 use futures::future::{BoxFuture, FutureExt as _};
 
+pub use expiry::Expiry;
 pub use files::write_whole;
 
 use crate::diag::codes::state::{BROKEN_STATE, CLUSTER_BUSY, STATE_UNWRITABLE};
@@ -34,6 +37,11 @@ impl State {
     /// Uses this folder; it is made when something is written.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
     }
 
     /// The folder of a cluster.

@@ -7,6 +7,7 @@ mod event;
 pub mod real;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +28,8 @@ pub trait World: Send + Sync {
     fn contexts(&self) -> Arc<dyn Contexts>;
     /// ksail's own memory of a cluster.
     fn memory(&self) -> Arc<dyn Memory>;
+    /// When clusters remove themselves.
+    fn deadlines(&self) -> Arc<dyn Deadlines>;
 }
 
 /// Makes and removes clusters on one provider.
@@ -98,6 +101,16 @@ pub trait Memory: Send + Sync {
     fn note(&self, context: &str, note: &Note<'_>);
     /// Takes the right to work on a cluster.
     fn lock<'a>(&'a self, context: &'a str) -> BoxFuture<'a, Result<Box<dyn Guard>>>;
+}
+
+/// Has clusters removed when their time has come, also after this process has ended.
+pub trait Deadlines: Send + Sync {
+    /// When a cluster removes itself, in seconds since 1970.
+    fn read(&self, context: &str) -> Result<Option<u64>>;
+    /// Has a cluster removed after this time from now; `None` takes an earlier order back.
+    fn set<'a>(&'a self, context: &'a str, after: Option<Duration>) -> BoxFuture<'a, Result<()>>;
+    /// Sees to it that what was ordered before will happen, such as after the machine was switched off.
+    fn keep(&self) -> Result<()>;
 }
 
 /// A line of the journal.

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use crate::axis::Provider;
 use crate::cli::display::Display;
 use crate::cli::{Context, machine, run as running, show};
+use crate::diag::codes::run::NO_SUCH_CLUSTER;
 use crate::error::{Error, Result};
 use crate::exec::OnFailure;
 use crate::ops::{self, fleet};
@@ -29,6 +30,9 @@ pub(crate) struct Args {
     /// Remove without asking
     #[arg(long, short = 'y', visible_alias = "force")]
     yes: bool,
+    /// Pass over names that no cluster has
+    #[arg(long, conflicts_with = "all")]
+    if_exists: bool,
     /// Look only at this provider
     #[arg(long, short = 'p', value_parser = super::provider)]
     provider: Option<Provider>,
@@ -46,6 +50,7 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<ExitCode> {
             for name in &args.names {
                 match ops::cluster::find(world, name, args.provider).await {
                     Ok(found) => facts.push(found),
+                    Err(problem) if args.if_exists && problem.code().id == NO_SUCH_CLUSTER.id => {}
                     Err(problem) => problems.push(problem),
                 }
             }

@@ -71,6 +71,9 @@ fn text(facts: &Facts) -> String {
             components.join(", ")
         },
     );
+    if let Some(expires) = facts.expires {
+        row("Time to live", &super::time_left(expires));
+    }
     for node in &facts.nodes {
         let state = if node.ready { "Ready" } else { "NotReady" };
         row("Node", &format!("{} {state} {}", node.name, node.version));

@@ -28,31 +28,38 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<ExitCode> {
     } else if all.is_empty() {
         show::data("No clusters found.");
     } else {
+        // Most clusters stay for good; then the column says nothing.
+        let has_ends = all.iter().any(|facts| facts.expires.is_some());
         let rows = all
             .iter()
             .map(|facts| {
                 let ready = facts.nodes.iter().filter(|node| node.ready).count();
-                vec![
+                let mut row = vec![
                     facts.name.to_string(),
                     facts.distribution.name().to_string(),
                     facts.provider.name().to_string(),
                     facts.state.word().to_string(),
                     format!("{ready}/{}", facts.nodes.len()),
                     facts.context.clone(),
-                ]
+                ];
+                if has_ends {
+                    row.push(facts.expires.map_or_else(|| "-".into(), super::time_left));
+                }
+                row
             })
             .collect();
-        show::data(&show::table(
-            &[
-                "NAME",
-                "DISTRIBUTION",
-                "PROVIDER",
-                "STATUS",
-                "READY",
-                "CONTEXT",
-            ],
-            rows,
-        ));
+        let mut columns = vec![
+            "NAME",
+            "DISTRIBUTION",
+            "PROVIDER",
+            "STATUS",
+            "READY",
+            "CONTEXT",
+        ];
+        if has_ends {
+            columns.push("TTL");
+        }
+        show::data(&show::table(&columns, rows));
     }
     Ok(ExitCode::SUCCESS)
 }

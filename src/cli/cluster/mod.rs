@@ -7,10 +7,12 @@ mod power;
 mod switch;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use super::Context;
 use crate::axis::{Axis, Provider};
 use crate::error::Result;
+use crate::spec::field::duration_text;
 
 const EXAMPLES: &str = "Examples:
   ksail cluster list          show the clusters there are
@@ -52,6 +54,24 @@ pub(super) fn run(args: Args, cx: &Context) -> Result<ExitCode> {
         Command::Start(args) => power::run(&args, power::Goal::On),
         Command::Stop(args) => power::run(&args, power::Goal::Off),
         Command::Switch(args) => switch::run(&args),
+    }
+}
+
+/// What is left of a cluster's time, given its end in seconds since 1970.
+fn time_left(expires: u64) -> String {
+    let now = jiff::Timestamp::now().as_second();
+    match u64::try_from(now) {
+        Ok(now) if now < expires => {
+            let left = expires - now;
+            // Of hours nobody wants to know the seconds.
+            let left = if left > 3600 {
+                left.div_ceil(60) * 60
+            } else {
+                left
+            };
+            duration_text(Duration::from_secs(left))
+        }
+        _ => "EXPIRED".to_string(),
     }
 }
 

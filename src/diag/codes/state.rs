@@ -31,4 +31,9 @@ writes. Make sure that none is writing and remove the lock file."
     NO_CONTEXT = "E0607" Missing "the kubeconfig has no such context"
 "The context is not in any file of the kubeconfig. `ksail cluster list` shows the clusters, `kubectl config get-contexts` the
 contexts."
+
+    NO_REAPER = "E0608" Unavailable "no process can be started that removes clusters when their time has come"
+"A cluster with a time to live is removed by a process that ksail starts beside it and that outlives the run. It could not be
+started, or ended at once. Its log is the file `reaper.log` in ksail's state folder; the cause is in the message. Without it
+the cluster stays until `ksail cluster delete NAME`."
 }

@@ -1,13 +1,15 @@
 //! The machine: the only place that wires the real clients together.
 
 mod contexts;
+pub mod reaper;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use contexts::Files;
 
-use super::{Contexts, Memory, Platform, World};
+use self::reaper::Bell;
+use super::{Contexts, Deadlines, Memory, Platform, World};
 use crate::axis::{Axis, Provider};
 use crate::diag::codes::model::NOT_THERE_YET;
 use crate::error::{Error, Result};
@@ -29,6 +31,7 @@ pub struct Places {
 pub struct Machine {
     state: State,
     contexts: Arc<dyn Contexts>,
+    bell: Arc<Bell>,
     embedded: Arc<Embedded>,
 }
 
@@ -36,6 +39,11 @@ impl Machine {
     /// Wires the world together; nothing is touched yet.
     pub fn new(places: Places) -> Self {
         let state = State::new(places.state);
+        let bell = Bell::new(
+            state.clone(),
+            places.program.clone(),
+            places.kubeconfig.clone(),
+        );
         let contexts: Arc<dyn Contexts> = Arc::new(Files::new(places.kubeconfig));
         let embedded = Arc::new(Embedded::new(
             state.clone(),
@@ -45,6 +53,7 @@ impl Machine {
         Self {
             state,
             contexts,
+            bell: Arc::new(bell),
             embedded,
         }
     }
@@ -64,6 +73,10 @@ impl World for Machine {
 
     fn memory(&self) -> Arc<dyn Memory> {
         Arc::new(self.state.clone())
+    }
+
+    fn deadlines(&self) -> Arc<dyn Deadlines> {
+        self.bell.clone()
     }
 }
 
