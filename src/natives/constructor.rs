@@ -1,13 +1,14 @@
 //! Constructors of distributions, providers and components, one for each name of the axes.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use rhai::{Dynamic, Engine, ImmutableString, Map};
 
-use super::value_type;
+use super::{config, value_type};
 use crate::axis::{Axis, Component, Distribution, Provider};
 use crate::error::{Error, Result};
-use crate::script::{Doc, RhaiResult, fail, to_tree};
+use crate::script::{Doc, RhaiResult, Session, fail, to_tree};
 use crate::spec::{
     ComponentSpec, DistributionSpec, Field, Options, Part, ProviderSpec, Tree, Version, options,
     show,
@@ -46,22 +47,28 @@ impl DistributionValue {
     }
 }
 
-pub(super) fn register(engine: &mut Engine) {
+pub(super) fn register(engine: &mut Engine, session: &Arc<Session>) {
     value_type::<DistributionValue>(engine, "Distribution", DistributionValue::text);
     value_type::<ProviderValue>(engine, "Provider", |value| {
         show::call(value.0.kind.name(), &value.0.options)
     });
     value_type::<ComponentValue>(engine, "Component", |value| show::component(&value.0));
     for kind in Distribution::ALL.iter().copied() {
-        engine.register_fn(kind.name(), move || distribution(kind, None, &Map::new()));
+        let s = session.clone();
+        engine.register_fn(kind.name(), move || {
+            distribution(&s, kind, None, &Map::new())
+        });
+        let s = session.clone();
         engine.register_fn(kind.name(), move |version: ImmutableString| {
-            distribution(kind, Some(version), &Map::new())
+            distribution(&s, kind, Some(version), &Map::new())
         });
+        let s = session.clone();
         engine.register_fn(kind.name(), move |given: Map| {
-            distribution(kind, None, &given)
+            distribution(&s, kind, None, &given)
         });
+        let s = session.clone();
         engine.register_fn(kind.name(), move |version: ImmutableString, given: Map| {
-            distribution(kind, Some(version), &given)
+            distribution(&s, kind, Some(version), &given)
         });
     }
     for kind in Provider::ALL.iter().copied() {
@@ -84,6 +91,7 @@ pub(super) fn register(engine: &mut Engine) {
 }
 
 fn distribution(
+    session: &Session,
     kind: Distribution,
     version: Option<ImmutableString>,
     given: &Map,
@@ -92,7 +100,20 @@ fn distribution(
     if let Some(Err(problem)) = version.as_deref().map(Version::parse) {
         problems.push(problem);
     }
-    let options = read(options::of_distribution(kind), &[], given, &mut problems);
+    let mut options = read(options::of_distribution(kind), &[], given, &mut problems);
+    if problems.is_empty() {
+        match config::read(session, kind, &options) {
+            Ok(Some(config)) => {
+                problems.extend(config.problems);
+                options.insert("config".into(), config.content);
+            }
+            Ok(None) => {}
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if problems.is_empty() {
+        problems = options::contradictions(kind, &options);
+    }
     gathered(problems)?;
     let kubernetes = version.map(|version| version.trim_start_matches('v').to_string());
     Ok(DistributionValue {

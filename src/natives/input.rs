@@ -240,7 +240,8 @@ fn env(session: &Session, name: &str, default: &str) -> RhaiResult<ImmutableStri
     }
 }
 
-fn read(session: &Session, path: &str) -> Result<String> {
+/// Reads a text below the script's folder.
+pub(super) fn read(session: &Session, path: &str) -> Result<String> {
     let root = &session.options().root;
     let full = below(root, &root.join(path), path).ok_or_else(|| {
         Error::new(

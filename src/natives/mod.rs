@@ -5,6 +5,7 @@
 
 mod change;
 mod cluster;
+mod config;
 mod constructor;
 mod effect;
 mod equality;
@@ -31,7 +32,7 @@ use crate::script::{Doc, Session};
 
 /// Registers the whole library.
 pub(crate) fn register(engine: &mut Engine, session: &Arc<Session>) {
-    constructor::register(engine);
+    constructor::register(engine, session);
     cluster::register(engine, session);
     shape::register(engine, session);
     matrix::register(engine);

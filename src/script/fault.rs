@@ -105,6 +105,18 @@ pub(crate) fn from_run(error: EvalAltResult, session: &Session) -> Error {
             problem = problem.label(label);
         }
     }
+    // A problem inside a file that the script read: the call that read it belongs to the story.
+    let is_elsewhere = problem.labels().first().is_some_and(|label| {
+        session.tree(&label.source).is_none() && label.source.name() != source.name()
+    });
+    if is_elsewhere && let Some(label) = locate::token(&source, at) {
+        let word = source.text().get(label.span.clone()).unwrap_or_default();
+        let function = format!("`{word}`");
+        problem = problem.frame(Frame {
+            function,
+            at: Some(label),
+        });
+    }
     // Problems found in the same go point into the same call.
     problem = place_others(problem, session, &source, at);
     for frame in frames {

@@ -6,7 +6,7 @@ use super::field::{self, duration};
 use super::registry::{Mirror, Registry};
 use super::{
     ClusterName, ComponentSpec, Draft, Options, Part, ProviderSpec, Spec, Tree, Version, Warning,
-    keys,
+    keys, options,
 };
 use crate::axis::{Axis, Component, Distribution, Feature, Provider, Slot};
 use crate::diag::codes::model::{
@@ -48,10 +48,14 @@ pub fn check(draft: &Draft) -> Result<Spec, Vec<Error>> {
     let mut settings = draft.settings.clone();
     let int =
         |settings: &mut Options, key: &str| settings.remove(key).and_then(|value| value.as_int());
+    let file = options::counts(&distribution);
     let control_planes = int(&mut settings, "control_planes")
         .and_then(|n| u32::try_from(n).ok())
+        .or(file.map(|(control_planes, _)| control_planes))
         .unwrap_or(1);
-    let workers = int(&mut settings, "workers").and_then(|n| u32::try_from(n).ok());
+    let workers = int(&mut settings, "workers")
+        .and_then(|n| u32::try_from(n).ok())
+        .or(file.map(|(_, workers)| workers));
     let kubernetes = settings
         .remove("kubernetes")
         .and_then(|v| Version::parse(v.as_text()?).ok());

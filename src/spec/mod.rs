@@ -5,6 +5,7 @@
 //! checking, documentation and suggestions are made from them.
 
 mod check;
+pub mod document;
 mod draft;
 pub mod field;
 pub mod keys;

@@ -17,9 +17,9 @@ pub(super) fn fields(kind: Distribution) -> &'static [Field] {
 static VANILLA: &[Field] = &[
     field(
         "config",
-        Shape::InnerPath,
+        Shape::Either(&[Shape::InnerPath, Shape::Map(super::kind::CLUSTER, &[])]),
         "none",
-        "A kind.yaml (kind.x-k8s.io/v1alpha4) to start from.",
+        "A kind.yaml (kind.x-k8s.io/v1alpha4) to start from, or its content as a map.",
     ),
     field(
         "image",
@@ -47,13 +47,13 @@ static VANILLA: &[Field] = &[
     ),
     field(
         "pod_subnet",
-        Shape::Cidr,
+        Shape::Text,
         "10.244.0.0/16",
         "The addresses of pods.",
     ),
     field(
         "service_subnet",
-        Shape::Cidr,
+        Shape::Text,
         "10.96.0.0/16",
         "The addresses of services.",
     ),
@@ -68,6 +68,54 @@ static VANILLA: &[Field] = &[
         Shape::List(&Shape::Map(MOUNTS, &["host_path", "container_path"])),
         "none",
         "Folders of the host inside every node.",
+    ),
+    field(
+        "runtime_config",
+        Shape::Dict(&Shape::Either(&[Shape::Text, Shape::Bool])),
+        "none",
+        "API groups to switch on or off, such as `#{ \"api/alpha\": false }`.",
+    ),
+    field(
+        "default_cni",
+        Shape::Bool,
+        "true, without a CNI component",
+        "Whether the node image's own pod network is installed.",
+    ),
+    field(
+        "kube_proxy_mode",
+        Shape::Choice(&["iptables", "ipvs", "nftables", "none"]),
+        "iptables",
+        "How services are reached.",
+    ),
+    field(
+        "api_server_address",
+        Shape::Text,
+        "127.0.0.1",
+        "The host's address of the API.",
+    ),
+    field(
+        "api_server_port",
+        Shape::Int(0, 65_535),
+        "0, any free one",
+        "The host's port of the API.",
+    ),
+    field(
+        "dns_search",
+        Shape::List(&Shape::Text),
+        "the host's",
+        "Search domains of the nodes.",
+    ),
+    field(
+        "kubeadm_patches",
+        Shape::List(&Shape::Text),
+        "none",
+        "YAML merged into kubeadm's documents of the same kind.",
+    ),
+    field(
+        "containerd_patches",
+        Shape::List(&Shape::Text),
+        "none",
+        "TOML merged into containerd's configuration.",
     ),
 ];
 

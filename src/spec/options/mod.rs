@@ -4,12 +4,15 @@
 
 mod component;
 mod distribution;
+pub mod kind;
 mod provider;
 
+use super::DistributionSpec;
 use super::field::{self, Field};
-use super::tree::Options;
+use super::tree::{Options, Tree};
 use crate::axis::{Component, Distribution, Provider};
 use crate::error::Error;
+use crate::facts::Role;
 
 pub use component::{HELM, KUSTOMIZE, MANIFESTS};
 
@@ -32,6 +35,70 @@ pub fn of_component(kind: Component) -> &'static [Field] {
 pub fn check(fields: &'static [Field], required: &[&str], given: &Options) -> Vec<Error> {
     let mut problems = Vec::new();
     field::check(fields, required, given, "", &mut problems);
+    problems
+}
+
+/// The form of the file that a distribution's option `config` names, and the fields it must have; `None` for those whose
+/// files are not read into the definition.
+pub fn config_of(kind: Distribution) -> Option<(&'static [Field], &'static [&'static str])> {
+    match kind {
+        Distribution::Vanilla => Some((self::kind::CLUSTER, &["kind", "apiVersion"])),
+        _ => None,
+    }
+}
+
+/// What must hold within such a file, whose fields are right by themselves.
+pub fn contradictions_of_config(kind: Distribution, file: &Options) -> Vec<Error> {
+    match kind {
+        Distribution::Vanilla => kind::check(file),
+        _ => Vec::new(),
+    }
+}
+
+/// How many control planes and workers the distribution's own file names, where it names any.
+pub fn counts(distribution: &DistributionSpec) -> Option<(u32, u32)> {
+    let file = distribution.options.get("config")?.as_map()?;
+    if distribution.kind != Distribution::Vanilla {
+        return None;
+    }
+    let roles = kind::roles(file);
+    let count = |wanted: Role| {
+        let nodes = roles.iter().filter(|(role, _)| *role == wanted).count();
+        u32::try_from(nodes).unwrap_or(u32::MAX)
+    };
+    (!roles.is_empty()).then(|| (count(Role::ControlPlane), count(Role::Worker)))
+}
+
+/// What has to hold between a distribution's options, whose values are right by themselves.
+pub fn contradictions(kind: Distribution, given: &Options) -> Vec<Error> {
+    match kind {
+        Distribution::Vanilla => vanilla(given),
+        _ => Vec::new(),
+    }
+}
+
+fn vanilla(given: &Options) -> Vec<Error> {
+    let mut problems = Vec::new();
+    let file = given.get("config").and_then(Tree::as_map);
+    if let Some(file) = file {
+        let found = kind::check(file).into_iter().map(|problem| {
+            let path = format!("config.{}", problem.at_field().unwrap_or_default());
+            problem.field(path)
+        });
+        problems.extend(found);
+    }
+    let family = given.get("ip_family").or_else(|| {
+        let networking = file?.get("networking")?.as_map()?;
+        networking.get("ipFamily")
+    });
+    let family = family.and_then(Tree::as_text).unwrap_or("ipv4");
+    for key in ["pod_subnet", "service_subnet"] {
+        if let Some(text) = given.get(key).and_then(Tree::as_text) {
+            let problem = kind::subnets(text, family).err();
+            problems.extend(problem.map(|problem| problem.field(key)));
+        }
+    }
+    problems.extend(kind::patches(given));
     problems
 }
 
