@@ -17,6 +17,7 @@ pub mod cloud;
 pub mod component;
 pub mod diag;
 pub mod distribution;
+pub mod docker;
 pub mod embedded;
 pub mod error;
 pub mod exec;

@@ -1,0 +1,143 @@
+//! Images: had locally first, pulled with progress, moved into nodes.
+
+use bollard::auth::DockerCredentials;
+use bollard::query_parameters::CreateImageOptions;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use futures::{StreamExt as _, TryStreamExt as _};
+
+use super::Engine;
+use super::fault::{absent, answered, fault};
+use crate::diag::codes::docker::{ENGINE_FAILED, ENGINE_GONE, NO_IMAGE, PULL_FAILED};
+use crate::error::{Error, Result};
+use crate::spec::registry::Credentials;
+use crate::world::{Happening, Reporter};
+
+impl Engine {
+    /// Whether the engine has an image, by the exact reference.
+    pub async fn has_image(&self, image: &str) -> Result<bool> {
+        let answer = self.client.inspect_image(image).await;
+        Ok(absent(format!("looking for the image {image}"), answer)?.is_some())
+    }
+
+    /// The digest that a registry knows a local image by, or its id; `None` if it is not there.
+    pub async fn image_id(&self, image: &str) -> Result<Option<String>> {
+        let answer = self.client.inspect_image(image).await;
+        Ok(absent(format!("looking for the image {image}"), answer)?.and_then(|image| image.id))
+    }
+
+    /// Has an image: the local one if it is there, else pulled.
+    pub async fn ensure_image(&self, image: &str, report: &Reporter) -> Result<()> {
+        if self.has_image(image).await? {
+            return Ok(());
+        }
+        self.pull(image, None, report).await
+    }
+
+    /// Pulls an image and tells how far it is.
+    pub async fn pull(
+        &self,
+        image: &str,
+        who: Option<&Credentials>,
+        report: &Reporter,
+    ) -> Result<()> {
+        let options = CreateImageOptions {
+            from_image: Some(with_tag(image)),
+            ..CreateImageOptions::default()
+        };
+        let who = who.map(|who| DockerCredentials {
+            username: Some(who.username.clone()),
+            password: Some(who.password.expose().to_string()),
+            ..DockerCredentials::default()
+        });
+        let mut progress = self.client.create_image(Some(options), None, who);
+        let mut told = String::new();
+        while let Some(line) = progress.next().await {
+            let line = line.map_err(|cause| failed(image, cause))?;
+            // The engine answers 200 before it pulls; what goes wrong then is a line of its own.
+            if let Some(words) = line.error_detail.and_then(|detail| detail.message) {
+                return Err(sorted(
+                    image,
+                    answered(&format!("pulling {image}"), 500, &words),
+                ));
+            }
+            let saw = line.status.unwrap_or_default();
+            if !saw.is_empty() && saw != told {
+                report.tell(Happening::Waiting {
+                    on: format!("the image {image}"),
+                    saw: saw.clone(),
+                });
+                told = saw;
+            }
+        }
+        if self.has_image(image).await? {
+            return Ok(());
+        }
+        let message = format!("the image {image} is not there after it was pulled");
+        Err(Error::new(&NO_IMAGE, message).help("is it an image for this architecture?"))
+    }
+
+    /// The images as an archive, as `docker save` makes it.
+    pub fn save(&self, images: &[&str]) -> BoxStream<'static, Result<Bytes>> {
+        let what = format!("saving {}", images.join(", "));
+        let stream = self.client.export_images(images);
+        stream.map_err(move |cause| fault(&what, cause)).boxed()
+    }
+}
+
+/// The engine pulls every tag of a reference that names none.
+fn with_tag(image: &str) -> String {
+    let last = image.rsplit('/').next().unwrap_or(image);
+    if last.contains([':', '@']) {
+        image.to_string()
+    } else {
+        format!("{image}:latest")
+    }
+}
+
+fn failed(image: &str, cause: bollard::errors::Error) -> Error {
+    sorted(image, fault(format!("pulling {image}"), cause))
+}
+
+/// A pull that the engine failed at is a pull that failed, whatever the number of the answer.
+fn sorted(image: &str, error: Error) -> Error {
+    let code = error.code();
+    if std::ptr::eq(code, &NO_IMAGE) {
+        return Error::new(&NO_IMAGE, format!("the image {image} cannot be had"))
+            .because(error.causes().join(": "))
+            .help("check its name and tag, log the engine in, or load it with `docker load`");
+    }
+    if std::ptr::eq(code, &ENGINE_FAILED) || std::ptr::eq(code, &ENGINE_GONE) {
+        return Error::new(
+            &PULL_FAILED,
+            format!("the image {image} could not be pulled"),
+        )
+        .because(error.causes().join(": "))
+        .help("check the network, or load the image with `docker load`");
+    }
+    error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_without_a_tag_means_latest() {
+        assert_eq!(with_tag("localhost:5000/a"), "localhost:5000/a:latest");
+        assert_eq!(with_tag("a:1"), "a:1");
+        assert_eq!(with_tag("a@sha256:0"), "a@sha256:0");
+    }
+
+    #[test]
+    fn a_failed_pull_is_told_as_one() {
+        let offline = answered(
+            "x",
+            500,
+            "dial tcp: lookup registry-1.docker.io: no such host",
+        );
+        assert_eq!(sorted("x", offline).code().id, "E0810");
+        let absent = answered("x", 404, "manifest unknown");
+        assert_eq!(sorted("x", absent).code().id, "E0809");
+    }
+}
