@@ -18,5 +18,6 @@ mod home;
 mod interruption;
 mod language;
 mod plans;
+mod suites;
 mod support;
 mod tidy;

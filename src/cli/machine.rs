@@ -45,15 +45,20 @@ pub(super) fn world() -> Result<Arc<Machine>> {
     Ok(Arc::new(machine))
 }
 
-/// Runs work that waits for the outside; Ctrl-C cancels it, a second one ends the program at once.
-pub(super) fn block_on<T>(work: impl AsyncFnOnce(CancellationToken) -> Result<T>) -> Result<T> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+/// The threads that wait for the outside.
+pub(super) fn threads() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(|cause| {
             Error::new(&NO_RUNTIME, "the program's threads cannot be started").because(cause)
-        })?;
+        })
+}
+
+/// Runs work that waits for the outside; Ctrl-C cancels it, a second one ends the program at once.
+pub(super) fn block_on<T>(work: impl AsyncFnOnce(CancellationToken) -> Result<T>) -> Result<T> {
+    let runtime = threads()?;
     let cancel = CancellationToken::new();
     let token = cancel.clone();
     runtime.spawn(async move {

@@ -19,6 +19,7 @@ mod run;
 mod scripted;
 mod show;
 mod support;
+mod test;
 
 use std::process::ExitCode;
 
@@ -57,6 +58,7 @@ const EXAMPLES: &str = "Examples:
   ksail run cluster.rhai           bring up what the script defines
   ksail plan cluster.rhai          show what that would do
   ksail run --simulate ci.rhai     the same with every provider simulated
+  ksail test                       run the tests of scripts
   ksail cluster list               show the clusters there are
   ksail doc cluster                how clusters are defined
   ksail explain E0205              what a code means";
@@ -93,6 +95,8 @@ enum Command {
     Plan(plan::Args),
     /// Find everything that is wrong with a script
     Check(check::Args),
+    /// Run the tests of scripts
+    Test(test::Args),
     /// Look at, switch on and off, and remove clusters
     Cluster(cluster::Args),
     /// Encrypt files for sops, and open them
@@ -162,6 +166,7 @@ fn dispatch(command: Command, cx: &Context) -> Result<ExitCode> {
         Command::Run(args) => run::run(args, cx),
         Command::Plan(args) => plan::run(args, cx),
         Command::Check(args) => check::run(args, cx),
+        Command::Test(args) => test::run(&args, cx),
         Command::Cluster(args) => cluster::run(args, cx),
         Command::Cipher(args) => cipher::run(args, cx),
         Command::Support(args) => support::run(&args, cx),

@@ -46,7 +46,7 @@ pub(super) fn run(args: Args, cx: &Context) -> Result<ExitCode> {
     if cx.output == Output::Json {
         show::json(&planned.plan);
     } else {
-        for line in args.source.widened() {
+        for line in args.source.sandbox.widened() {
             show::data(&line);
         }
         show::data(&plan::show::text(&planned.plan));

@@ -8,8 +8,9 @@ use rustyline::history::DefaultHistory;
 use rustyline::{Context as LineContext, Editor, Helper, Highlighter, Hinter, Validator};
 
 use super::{Context, machine, show};
+use crate::cli::display::Display;
 use crate::error::Result;
-use crate::script::{Options, Repl, Reply};
+use crate::script::{Effects, Options, Repl, Reply};
 
 const EXAMPLES: &str = "Examples:
   ksail repl
@@ -55,6 +56,14 @@ pub(super) fn run(_: &Args, cx: &Context) -> Result<ExitCode> {
         ..Options::default()
     };
     let mut repl = Repl::new(&options);
+    let threads = machine::threads()?;
+    let _inside = threads.enter();
+    let display = Display::new(cx);
+    repl.allow(Effects::new(
+        machine::world()?,
+        display.listener(),
+        options.cancel.clone(),
+    ));
     let mut editor: Editor<Names, DefaultHistory> = match Editor::new() {
         Ok(editor) => editor,
         Err(cause) => {

@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
 
 use super::display::Display;
 use super::scripted::Source;
@@ -9,15 +12,16 @@ use super::{Context, Output, machine, show};
 use crate::diag::codes::command::CANNOT_WRITE;
 use crate::diag::codes::language::NO_SUCH_TASK;
 use crate::diag::codes::plan::PLAN_UNREADABLE;
+use crate::diag::codes::run::HOOK_FAILED;
 use crate::diag::suggest;
 use crate::error::{Error, Result};
 use crate::exec::OnFailure;
 use crate::ops::fleet::{self, Goal, Planned, Run};
 use crate::plan::{self, Saved};
 use crate::runtime::{ScriptHooks, ScriptPolicies, now};
-use crate::script::{Fleet, Script};
+use crate::script::{Effects, Fleet, Script};
 use crate::spec::Spec;
-use crate::world::World;
+use crate::world::{Listener, World};
 
 pub(super) const EXAMPLES: &str = "Examples:
   ksail run cluster.rhai                     bring up what the script defines
@@ -58,26 +62,27 @@ pub(super) fn run(args: Args, cx: &Context) -> Result<ExitCode> {
     for line in script.printed() {
         show::note(&line);
     }
-    for line in args.source.widened() {
+    for line in args.source.sandbox.widened() {
         show::note(&line);
     }
     if let Some(task) = &args.task {
-        return run_task(&fleet, task, cx);
+        return run_task(&fleet, task, &args, cx);
     }
     let goal = if args.destroy {
         Goal::Remove
     } else {
         Goal::Ensure
     };
-    let world = machine::world()?;
+    let shared = machine::world()?;
     machine::block_on(async |cancel| {
-        let world: &dyn World = world.as_ref();
+        let world: &dyn World = shared.as_ref();
         let planned = plan(world, &fleet, goal).await?;
         if let Some(path) = &args.plan {
             read_saved(path)?.check(&planned.plan)?;
         }
         consent(world, &planned, args.yes)?;
         let display = Display::new(cx);
+        fleet.allow(args.reach(shared.clone(), display.listener(), cancel.clone()));
         for cluster in &planned.plan.clusters {
             for warning in &cluster.warnings {
                 display.warn(&cluster.context, &warning.text);
@@ -138,7 +143,21 @@ pub(super) fn consent(world: &dyn World, planned: &Planned, has_consent: bool) -
     ))
 }
 
-fn run_task(fleet: &Fleet, name: &str, cx: &Context) -> Result<ExitCode> {
+impl Args {
+    /// What the script may reach when it is called back.
+    fn reach(
+        &self,
+        world: Arc<dyn World>,
+        listener: Arc<dyn Listener>,
+        cancel: CancellationToken,
+    ) -> Effects {
+        Effects::new(world, listener, cancel)
+            .consent(self.yes)
+            .simulate(self.source.sandbox.simulate)
+    }
+}
+
+fn run_task(fleet: &Fleet, name: &str, args: &Args, cx: &Context) -> Result<ExitCode> {
     let Some(task) = fleet.tasks.iter().find(|task| task.name == name) else {
         let names: Vec<&str> = fleet.tasks.iter().map(|task| task.name.as_str()).collect();
         let help = match suggest::nearest(name, names.iter().copied()) {
@@ -152,7 +171,17 @@ fn run_task(fleet: &Fleet, name: &str, cx: &Context) -> Result<ExitCode> {
             Error::new(&NO_SUCH_TASK, format!("the script has no task `{name}`")).help(help),
         );
     };
-    let (value, printed) = task.closure.call_task()?;
+    let world = machine::world()?;
+    let (value, printed) = machine::block_on(async |cancel| {
+        let display = Display::new(cx);
+        fleet.allow(args.reach(world, display.listener(), cancel));
+        let closure = task.closure.clone();
+        // Scripts run on threads of their own: they may take their time.
+        match tokio::task::spawn_blocking(move || closure.call_task()).await {
+            Ok(result) => result,
+            Err(cause) => Err(Error::new(&HOOK_FAILED, "the task was cut off").because(cause)),
+        }
+    })?;
     for line in printed {
         show::data(&line);
     }

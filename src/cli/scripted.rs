@@ -7,21 +7,28 @@ use std::path::{Path, PathBuf};
 use crate::error::Result;
 use crate::script::{Fleet, Limits, Options, Script};
 
-/// The script and what it may see.
+/// The script, what it may see, and which of its clusters are meant.
 #[derive(Debug, clap::Args)]
 pub(super) struct Source {
     /// The script
     #[arg(default_value = "cluster.rhai", value_name = "FILE")]
     pub(super) file: PathBuf,
-    /// Set a parameter of the script
-    #[arg(long = "set", short = 's', value_name = "NAME=VALUE", value_parser = pair)]
-    sets: Vec<(String, String)>,
     /// Only clusters whose name matches this pattern, such as 'ci-*'
     #[arg(long, value_name = "GLOB")]
     only: Vec<String>,
+    #[command(flatten)]
+    pub(super) sandbox: Sandbox,
+}
+
+/// What a script may see and use.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Sandbox {
+    /// Set a parameter of the script
+    #[arg(long = "set", short = 's', value_name = "NAME=VALUE", value_parser = pair)]
+    sets: Vec<(String, String)>,
     /// Replace every provider by the embedded one
     #[arg(long)]
-    simulate: bool,
+    pub(super) simulate: bool,
     /// Let the script read this environment variable
     #[arg(long, value_name = "NAME", help_heading = "Sandbox")]
     allow_env: Vec<String>,
@@ -36,27 +43,27 @@ pub(super) struct Source {
 impl Source {
     /// Reads the script.
     pub(super) fn script(&self) -> Result<Script> {
-        Script::load(&self.file, &self.options())
+        Script::load(&self.file, &self.sandbox.options(&self.file))
     }
 
     /// Evaluates the script to the clusters that are meant.
     pub(super) fn fleet(&self, script: &Script) -> Result<Fleet> {
         let mut fleet = script.fleet()?;
         if !self.only.is_empty() {
-            fleet.clusters.retain(|defined| {
-                self.only
-                    .iter()
-                    .any(|glob| matches(glob, defined.spec.name.as_str()))
-            });
+            fleet
+                .clusters
+                .retain(|defined| is_wanted(&self.only, defined.spec.name.as_str()));
         }
-        if self.simulate {
+        if self.sandbox.simulate {
             for defined in &mut fleet.clusters {
                 defined.spec = defined.spec.clone().simulated();
             }
         }
         Ok(fleet)
     }
+}
 
+impl Sandbox {
     /// What widens the sandbox, for displays.
     pub(super) fn widened(&self) -> Vec<String> {
         let env = self
@@ -74,9 +81,9 @@ impl Source {
         env.chain(read).chain(operations).collect()
     }
 
-    fn options(&self) -> Options {
-        let folder = self
-            .file
+    /// The options of a script.
+    pub(super) fn options(&self, file: &Path) -> Options {
+        let folder = file
             .parent()
             .filter(|folder| !folder.as_os_str().is_empty())
             .unwrap_or(Path::new("."));
@@ -106,6 +113,11 @@ impl Source {
             ..Options::default()
         }
     }
+}
+
+/// Whether a name matches one of these patterns; without any, every name does.
+pub(super) fn is_wanted(globs: &[String], name: &str) -> bool {
+    globs.is_empty() || globs.iter().any(|glob| matches(glob, name))
 }
 
 fn pair(text: &str) -> std::result::Result<(String, String), String> {

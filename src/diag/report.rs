@@ -44,10 +44,23 @@ pub fn text(error: Error, style: Style) -> String {
 
 /// An error and the other problems found with it as data, with byte and line ranges.
 pub fn json(error: Error) -> Value {
-    error.split().iter().map(one_json).collect()
+    error.split().iter().map(one).collect()
 }
 
-fn one_json(error: &Error) -> Value {
+/// An error in a few lines without drawing: what, where, why, and the fix.
+pub fn brief(error: &Error) -> String {
+    let mut lines = vec![format!("{}: {}", error.code().id, error.message())];
+    for label in error.labels() {
+        let (line, column) = label.source.position(label.span.start);
+        lines.push(format!("at {}:{line}:{column}", label.source.name()));
+    }
+    lines.extend(error.causes().iter().map(|cause| format!("cause: {cause}")));
+    lines.extend(error.helps().iter().map(|help| format!("help: {help}")));
+    lines.join("\n")
+}
+
+/// One error as data.
+pub fn one(error: &Error) -> Value {
     let place = |label: &Label| {
         let (line, column) = label.source.position(label.span.start);
         let (end_line, end_column) = label.source.position(label.span.end);

@@ -10,7 +10,7 @@ use crate::diag::codes::run::API_FAILED;
 use crate::error::{Error, Result};
 
 /// Who ksail is to the API server.
-const MANAGER: &str = "ksail";
+pub(super) const MANAGER: &str = "ksail";
 
 /// Brings an object to this content; other managers' fields are taken over.
 pub async fn apply(client: &Client, object: &Value) -> Result<()> {

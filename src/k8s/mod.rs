@@ -2,13 +2,18 @@
 
 mod apply;
 mod connect;
+mod kinds;
 mod look;
 mod node;
+mod objects;
 
 pub use apply::{apply, remove};
 pub use connect::connect;
+pub use kinds::{Kind, Kinds};
+pub use kube::Client;
 pub use look::{components, nodes, version};
 pub use node::{ensure_nodes, wait_ready};
+pub use objects::{Executed, Objects, Place, Selection};
 
 use crate::diag::codes::run::API_FAILED;
 use crate::error::Error;

@@ -253,6 +253,58 @@ pub(super) fn read(session: &Session, path: &str) -> Result<String> {
     read_small(&full).map_err(|cause| unreadable(Path::new(path), cause.to_string()))
 }
 
+/// The objects that a script means: a map, a list of them, or those of a file or folder below the script.
+pub(super) fn objects(session: &Session, what: &Dynamic) -> Result<Vec<serde_json::Value>> {
+    let Ok(path) = what.as_immutable_string_ref() else {
+        let tree = to_tree(what, "[0]")?;
+        return match tree {
+            Tree::Map(_) => Ok(vec![tree.exposed()]),
+            Tree::List(list) => Ok(list.iter().map(Tree::exposed).collect()),
+            other => Err(Error::new(
+                &WRONG_TYPE,
+                format!("this is {}, not objects", other.kind()),
+            )
+            .help("give a map, a list of maps, or the path of a file or folder")
+            .field("[0]")),
+        };
+    };
+    let mut objects = Vec::new();
+    for file in manifests(session, &path)? {
+        let text = read(session, &file)?;
+        let found: Vec<serde_json::Value> = serde_saphyr::from_multiple(&text)
+            .map_err(|cause| unreadable(Path::new(&file), format!("it is no YAML: {cause}")))?;
+        objects.extend(found.into_iter().filter(|object| !object.is_null()));
+    }
+    Ok(objects)
+}
+
+/// The file itself, or the manifests in a folder, in the order of their names.
+fn manifests(session: &Session, path: &str) -> Result<Vec<String>> {
+    let folder = session.options().root.join(path);
+    if !folder.is_dir() {
+        return Ok(vec![path.to_string()]);
+    }
+    let entries = std::fs::read_dir(&folder)
+        .map_err(|cause| unreadable(Path::new(path), cause.to_string()))?;
+    let mut files: Vec<String> = entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| {
+            [".yaml", ".yml", ".json"]
+                .iter()
+                .any(|end| name.ends_with(end))
+        })
+        .map(|name| format!("{}/{name}", path.trim_end_matches('/')))
+        .collect();
+    files.sort();
+    if files.is_empty() {
+        return Err(unreadable(
+            Path::new(path),
+            "it has no .yaml, .yml or .json in it".into(),
+        ));
+    }
+    Ok(files)
+}
+
 fn parsed(
     session: &Session,
     path: &str,

@@ -9,11 +9,13 @@ mod config;
 mod constructor;
 mod effect;
 mod equality;
+mod expect;
 mod input;
 mod matrix;
 mod property;
 mod secret;
 mod shape;
+mod suite;
 
 use std::sync::{Arc, OnceLock};
 
@@ -22,9 +24,11 @@ use rhai::{Dynamic, Engine};
 pub use change::{ChangeValue, RulingValue};
 pub use cluster::ClusterValue;
 pub use constructor::{ComponentValue, DistributionValue, ProviderValue};
+pub use effect::LiveValue;
 pub use equality::show;
 pub use matrix::MatrixValue;
 pub use shape::FleetValue;
+pub use suite::{Base, FixtureValue};
 
 pub(crate) use effect::{is_effect, too_early};
 
@@ -40,6 +44,8 @@ pub(crate) fn register(engine: &mut Engine, session: &Arc<Session>) {
     change::register(engine);
     secret::register(engine);
     effect::register(engine, session);
+    expect::register(engine);
+    suite::register(engine, session);
     property::register(engine);
 }
 
@@ -86,15 +92,23 @@ fn all() -> &'static [Doc] {
             input::DOCS,
             change::DOCS,
             secret::DOCS,
+            suite::DOCS,
+            expect::DOCS,
         ];
         let mut docs = constructor::docs();
-        docs.extend(written.into_iter().flatten().map(|entry| Doc {
-            group: entry.group.into(),
-            name: entry.name.into(),
-            signatures: entry.signatures.iter().map(ToString::to_string).collect(),
-            summary: entry.summary.into(),
-            example: entry.example.into(),
-        }));
+        docs.extend(
+            written
+                .into_iter()
+                .flatten()
+                .chain(effect::docs())
+                .map(|entry| Doc {
+                    group: entry.group.into(),
+                    name: entry.name.into(),
+                    signatures: entry.signatures.iter().map(ToString::to_string).collect(),
+                    summary: entry.summary.into(),
+                    example: entry.example.into(),
+                }),
+        );
         docs
     })
 }

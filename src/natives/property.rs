@@ -5,6 +5,7 @@ use rhai::{Array, Dynamic, Engine, Map};
 use super::change::{ChangeValue, RulingValue};
 use super::cluster::{ClusterValue, components, is_own};
 use super::constructor::{ComponentValue, DistributionValue, ProviderValue};
+use super::effect::LiveValue;
 use super::equality::same;
 use super::matrix::{CellValue, MatrixValue};
 use super::shape::FleetValue;
@@ -40,6 +41,7 @@ pub(super) fn register(engine: &mut Engine) {
     readable::<FleetValue>(engine);
     readable::<ChangeValue>(engine);
     readable::<RulingValue>(engine);
+    readable::<LiveValue>(engine);
     readable::<Fault>(engine);
 }
 
@@ -273,6 +275,50 @@ impl Readable for ChangeValue {
             "to" => from_tree(&change.to),
             "impact" => change.impact.name().into(),
             "reason" => change.reason.clone().into(),
+            _ => return None,
+        })
+    }
+}
+
+/// A plain value as scripts hold it.
+fn plain(value: &impl serde::Serialize) -> Dynamic {
+    from_tree(&Tree::from_json(
+        &serde_json::to_value(value).unwrap_or_default(),
+    ))
+}
+
+impl Readable for LiveValue {
+    const WORD: &'static str = "cluster that is there";
+    const NAMES: &'static [&'static str] = &[
+        "name",
+        "context",
+        "distribution",
+        "provider",
+        "state",
+        "kubernetes",
+        "endpoint",
+        "nodes",
+        "components",
+        "expires",
+    ];
+
+    fn read(&self, name: &str) -> Option<Dynamic> {
+        let facts = self.facts();
+        let text = |value: &Option<String>| value.clone().map_or(Dynamic::UNIT, Into::into);
+        Some(match name {
+            "name" => facts.name.to_string().into(),
+            "context" => facts.context.clone().into(),
+            "distribution" => facts.distribution.name().into(),
+            "provider" => facts.provider.name().into(),
+            "state" => facts.state.word().into(),
+            "kubernetes" => text(&facts.kubernetes),
+            "endpoint" => text(&facts.endpoint),
+            "nodes" => plain(&facts.nodes),
+            "components" => plain(&facts.components),
+            "expires" => facts
+                .expires
+                .and_then(|at| i64::try_from(at).ok())
+                .map_or(Dynamic::UNIT, Into::into),
             _ => return None,
         })
     }

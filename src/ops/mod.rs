@@ -3,3 +3,4 @@
 pub mod cipher;
 pub mod cluster;
 pub mod fleet;
+pub mod live;

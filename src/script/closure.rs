@@ -8,7 +8,7 @@ use crate::diag::codes::language::WRONG_RESULT;
 use crate::diag::codes::plan::BAD_RULING;
 use crate::diag::codes::run::HOOK_FAILED;
 use crate::error::{Error, Result};
-use crate::natives::{ChangeValue, ClusterValue, RulingValue};
+use crate::natives::{self, ChangeValue, ClusterValue, RulingValue};
 use crate::plan::{Change, Ruling};
 use crate::spec::Tree;
 
@@ -64,11 +64,11 @@ impl Closure {
     pub fn call_task(&self) -> Result<(Tree, Vec<String>)> {
         self.script.printed();
         let value = self.call(())?;
-        let tree = to_tree(&value, "").unwrap_or_else(|_| Tree::Text(value.to_string()));
+        let tree = to_tree(&value, "").unwrap_or_else(|_| Tree::Text(natives::show(&value)));
         Ok((tree, self.script.printed()))
     }
 
-    fn call(&self, arguments: impl rhai::FuncArgs) -> Result<Dynamic> {
+    pub(super) fn call(&self, arguments: impl rhai::FuncArgs) -> Result<Dynamic> {
         let inner = self.script.inner();
         inner.session.restart();
         self.pointer

@@ -7,6 +7,7 @@
 mod check;
 mod closure;
 mod docs;
+mod effects;
 mod engine;
 mod fault;
 mod locate;
@@ -14,6 +15,7 @@ mod modules;
 mod repl;
 mod result;
 mod session;
+mod suite;
 mod value;
 
 use std::collections::BTreeMap;
@@ -25,10 +27,12 @@ use tokio_util::sync::CancellationToken;
 
 pub use closure::Closure;
 pub use docs::{Doc, reference};
+pub use effects::Effects;
 pub use fault::{Fault, RhaiResult, fail};
 pub use repl::{Repl, Reply};
 pub use result::{Defined, Fleet, Task};
 pub use session::{Param, ParamLimits, Session};
+pub use suite::Test;
 pub use value::{from_tree, to_tree};
 
 pub(crate) use closure::ask;
@@ -134,28 +138,54 @@ impl Script {
             &ast,
             &mut std::collections::BTreeSet::new(),
         );
-        Ok(Self(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             engine,
             ast,
             session,
-        })))
+        });
+        inner.session.belong_to(Arc::downgrade(&inner));
+        Ok(Self(inner))
+    }
+
+    fn from_inner(inner: Arc<Inner>) -> Self {
+        Self(inner)
+    }
+
+    /// Hands out what the script's hooks, tasks and tests may reach.
+    pub fn allow(&self, effects: Effects) -> Arc<Effects> {
+        let effects = Arc::new(effects);
+        self.0.session.allow(effects.clone());
+        effects
     }
 
     /// Evaluates the script to its clusters; all problems that can be found are told.
     pub fn fleet(&self) -> Result<Fleet> {
-        let inner = &self.0;
-        inner.session.begin();
-        let mut scope = Scope::new();
-        let value = inner
-            .engine
-            .eval_ast_with_scope::<rhai::Dynamic>(&mut scope, &inner.ast);
-        let value = value.map_err(|error| fault::from_run(*error, &inner.session))?;
+        let value = self.evaluate()?;
         let unknown = self.unknown_sets();
         let fleet = result::fleet(value, self)?;
         match Error::gather(unknown) {
             Some(problem) => Err(problem),
             None => Ok(fleet),
         }
+    }
+
+    /// Evaluates the script to its tests; what it yields beside them does not matter.
+    pub fn tests(&self) -> Result<Vec<Test>> {
+        let _ = self.evaluate()?;
+        match Error::gather(self.unknown_sets()) {
+            Some(problem) => Err(problem),
+            None => Ok(suite::tests(self)),
+        }
+    }
+
+    fn evaluate(&self) -> Result<rhai::Dynamic> {
+        let inner = &self.0;
+        inner.session.begin();
+        let mut scope = Scope::new();
+        inner
+            .engine
+            .eval_ast_with_scope::<rhai::Dynamic>(&mut scope, &inner.ast)
+            .map_err(|error| fault::from_run(*error, &inner.session))
     }
 
     /// The parameters that the script declares, in the order of their declaration; known once it was evaluated, so a script

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rhai::{AST, Dynamic, Engine, ParseErrorType, Scope};
 
 use super::session::Session;
-use super::{Options, engine, fault};
+use super::{Effects, Options, engine, fault};
 use crate::diag::Source;
 use crate::error::Error;
 use crate::natives;
@@ -33,6 +33,7 @@ impl Repl {
     /// Begins a conversation.
     pub fn new(options: &Options) -> Self {
         let session = Arc::new(Session::new(options.clone(), Source::new("repl", "")));
+        session.be_prompt();
         let engine = engine::build(&session);
         Self {
             engine,
@@ -72,6 +73,11 @@ impl Repl {
                 Reply::Problem(fault::from_run(*error, &self.session))
             }
         }
+    }
+
+    /// Hands out what may be reached from the prompt.
+    pub fn allow(&self, effects: Effects) {
+        self.session.allow(Arc::new(effects));
     }
 
     /// The lines that were printed since this was last asked.

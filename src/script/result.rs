@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use rhai::{Array, Dynamic, Map};
 
-use super::Script;
-use super::closure::Closure;
+use super::closure::{Closure, Pointer};
 use super::session::Param;
 use super::value::kind;
+use super::{Effects, Script};
 use crate::diag::Label;
 use crate::diag::codes::language::NO_CLUSTERS;
 use crate::diag::codes::model::DUPLICATE_CLUSTER;
+use crate::diag::codes::run::NOT_RUNNING;
 use crate::error::{Error, Result};
 use crate::natives::{ClusterValue, FleetValue, MatrixValue};
 use crate::spec::{Hook, Spec};
@@ -23,6 +24,14 @@ pub struct Fleet {
     pub params: Vec<Param>,
     /// The tasks that it declares.
     pub tasks: Vec<Task>,
+    script: Script,
+}
+
+impl Fleet {
+    /// Hands out what the hooks and tasks may reach.
+    pub fn allow(&self, effects: Effects) {
+        self.script.allow(effects);
+    }
 }
 
 /// One cluster of a script.
@@ -64,9 +73,13 @@ impl std::fmt::Debug for Fleet {
 }
 
 pub(super) fn fleet(value: Dynamic, script: &Script) -> Result<Fleet> {
-    let mut values = Vec::new();
-    collect(&value, &mut values)?;
     let session = &script.inner().session;
+    let mut values = Vec::new();
+    // A script may be there for its tasks and tests alone.
+    let is_for_calls = !session.tasks().is_empty() || !session.tests().is_empty();
+    if !(value.is_unit() && is_for_calls) {
+        collect(&value, &mut values)?;
+    }
     let tasks: Vec<Task> = session
         .tasks()
         .into_iter()
@@ -79,7 +92,7 @@ pub(super) fn fleet(value: Dynamic, script: &Script) -> Result<Fleet> {
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
     let mut problems = Vec::new();
     for value in values {
-        let defined = define(value, script);
+        let defined = define(value, Some(script))?;
         if let Some(first) = places.insert(defined.spec.name.to_string(), clusters.len()) {
             problems.push(twice(clusters.get(first), &defined));
         }
@@ -91,24 +104,35 @@ pub(super) fn fleet(value: Dynamic, script: &Script) -> Result<Fleet> {
             clusters,
             params: session.params(),
             tasks,
+            script: script.clone(),
         }),
     }
 }
 
-fn define(value: ClusterValue, script: &Script) -> Defined {
-    Defined {
+/// A cluster with the closures that belong to it; at a prompt there is no script to call them in.
+pub(super) fn define(value: ClusterValue, script: Option<&Script>) -> Result<Defined> {
+    let close = |pointer: &Pointer| match script {
+        Some(script) => Ok(Closure::new(script, pointer.clone())),
+        None => Err(Error::new(
+            &NOT_RUNNING,
+            format!(
+                "the hooks and the policy of {} cannot be called from the prompt",
+                value.spec().name
+            ),
+        )
+        .help("put the cluster into a script and `ksail run` it")),
+    };
+    Ok(Defined {
         spec: value.spec().clone(),
         place: value.place().cloned(),
-        policy: value
-            .policy()
-            .map(|pointer| Closure::new(script, pointer.clone())),
+        policy: value.policy().map(close).transpose()?,
         hooks: value
             .hooks()
             .iter()
-            .map(|(hook, pointer)| (*hook, Closure::new(script, pointer.clone())))
-            .collect(),
+            .map(|(hook, pointer)| Ok((*hook, close(pointer)?)))
+            .collect::<Result<_>>()?,
         value,
-    }
+    })
 }
 
 fn twice(first: Option<&Defined>, second: &Defined) -> Error {

@@ -1,15 +1,19 @@
 //! What one script has beside its code: what it may see, what it declared, what it printed.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use rhai::AST;
 use serde::Serialize;
 
-use super::Options;
 use super::closure::Pointer;
+use super::effects::Effects;
+use super::result::Defined;
+use super::{Inner, Options, Script};
 use crate::diag::Source;
+use crate::error::Result;
+use crate::natives::{Base, ClusterValue};
 use crate::spec::Tree;
 
 /// A parameter that a script declares.
@@ -50,10 +54,14 @@ pub struct Session {
 struct State {
     params: Vec<Param>,
     tasks: Vec<(String, Pointer)>,
+    tests: Vec<(String, Base, Pointer)>,
     printed: Vec<String>,
     sources: BTreeMap<String, (Source, AST)>,
     began: Option<Instant>,
     calls_back: bool,
+    is_prompt: bool,
+    effects: Option<Arc<Effects>>,
+    script: Weak<Inner>,
 }
 
 impl Session {
@@ -111,6 +119,7 @@ impl Session {
         state.calls_back = false;
         state.params.clear();
         state.tasks.clear();
+        state.tests.clear();
     }
 
     /// Starts the clock anew, for a call back into the script.
@@ -122,7 +131,40 @@ impl Session {
 
     /// Whether the definition is being evaluated, not a closure called back.
     pub(crate) fn is_defining(&self) -> bool {
-        !self.state().calls_back
+        let state = self.state();
+        !state.calls_back && !state.is_prompt
+    }
+
+    /// Hands out what the script may reach when it is called back.
+    pub(super) fn allow(&self, effects: Arc<Effects>) {
+        self.state().effects = Some(effects);
+    }
+
+    /// Makes effects possible at any time: at a prompt there is no definition to keep pure.
+    pub(super) fn be_prompt(&self) {
+        self.state().is_prompt = true;
+    }
+
+    /// What the script may reach.
+    pub(crate) fn effects(&self) -> Option<Arc<Effects>> {
+        self.state().effects.clone()
+    }
+
+    /// Gives the script more time: it waited for the outside.
+    pub(crate) fn grant(&self, time: Duration) {
+        let mut state = self.state();
+        state.began = state.began.and_then(|began| began.checked_add(time));
+    }
+
+    /// Names the script that this belongs to.
+    pub(super) fn belong_to(&self, script: Weak<Inner>) {
+        self.state().script = script;
+    }
+
+    /// A cluster with its policy and hooks, as the script has them.
+    pub(crate) fn define(&self, cluster: &ClusterValue) -> Result<Defined> {
+        let script = self.state().script.upgrade().map(Script::from_inner);
+        super::result::define(cluster.clone(), script.as_ref())
     }
 
     /// Whether the evaluation has to stop now.
@@ -164,6 +206,19 @@ impl Session {
             state.tasks.push((name, pointer));
         }
         is_new
+    }
+
+    pub(crate) fn add_test(&self, name: String, base: Base, body: Pointer) -> bool {
+        let mut state = self.state();
+        let is_new = state.tests.iter().all(|(other, ..)| *other != name);
+        if is_new {
+            state.tests.push((name, base, body));
+        }
+        is_new
+    }
+
+    pub(super) fn tests(&self) -> Vec<(String, Base, Pointer)> {
+        self.state().tests.clone()
     }
 
     pub(super) fn tasks(&self) -> Vec<(String, Pointer)> {

@@ -103,6 +103,20 @@ impl Tree {
         serde_json::to_value(self).unwrap_or_default()
     }
 
+    /// The value as JSON, secrets in plain: for a cluster's API, never for a display or a file.
+    pub fn exposed(&self) -> serde_json::Value {
+        match self {
+            Self::Secret(secret) => secret.expose().into(),
+            Self::List(list) => list.iter().map(Self::exposed).collect(),
+            Self::Map(map) => map
+                .iter()
+                .map(|(key, value)| (key.clone(), value.exposed()))
+                .collect::<serde_json::Map<_, _>>()
+                .into(),
+            plain => plain.to_json(),
+        }
+    }
+
     /// Reads JSON.
     pub fn from_json(value: &serde_json::Value) -> Self {
         use serde_json::Value;

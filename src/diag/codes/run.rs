@@ -29,4 +29,30 @@ nearest one."
     AMBIGUOUS_CLUSTER = "E0507" Conflict "several clusters have this name"
 "Clusters on different providers may have one name. Name the context instead, as `ksail cluster list` shows it, or add
 `--provider`."
+
+    NO_SUCH_KIND = "E0508" Missing "the cluster serves no such kind"
+"A reference such as `deployment/web`, or the `kind` of an object, names a kind of object that this cluster does not have. Custom kinds
+are served once their CustomResourceDefinition is applied. `kubectl api-resources` lists all."
+
+    NO_SUCH_OBJECT = "E0509" Missing "the cluster has no such object"
+"The object that was asked for is not in the cluster, or is in another namespace: give it as the second argument,
+`c.get(\"pod/web\", \"shop\")`. `c.find` gives `()` in place of this problem."
+
+    BAD_OBJECT = "E0510" Invalid "this is no Kubernetes object, or no reference to one"
+"An object is a map with `apiVersion`, `kind` and `metadata.name`. A reference is a text KIND/NAME such as `deployment/web` or `pod/web-0`,
+with the kind by any name that kubectl knows; lists want the kind alone."
+
+    WAIT_OVER = "E0511" Timeout "a wait of the script ran out of time"
+"What the script waited for did not come about in the time that it gave. The message says what was last seen. Give more time, or
+look at the object with `kubectl describe`."
+
+    NOT_RUNNING = "E0512" Missing "the cluster does not run"
+"A script wanted something of a cluster that is not there or is switched off. `up(c)` brings it up; hooks are called with their own
+cluster, which runs."
+
+    UNEXPECTED = "E0513" Invalid "an expectation does not hold"
+"A test compared a value with what it expects, and they differ. Both are shown. The place is that of the expectation."
+
+    TEST_FAILED = "E0514" Invalid "tests failed"
+"At least one test of the suite failed; each tells its own problem above. `ksail test FILE --only NAME` runs one of them alone."
 }

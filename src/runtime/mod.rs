@@ -17,8 +17,12 @@
 //! # }
 //! ```
 
+mod suite;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+pub use suite::{Case, Suite};
 
 use futures::future::{BoxFuture, FutureExt as _};
 use tokio_util::sync::CancellationToken;
@@ -28,7 +32,7 @@ use crate::error::{Error, Result};
 use crate::exec::OnFailure;
 use crate::ops::fleet::{self, Goal, Planned, Policies, Run};
 use crate::plan::{Change, Moment, Ruling, is_open};
-use crate::script::{Defined, Fleet};
+use crate::script::{Defined, Effects, Fleet};
 use crate::spec::{Hook, Spec};
 use crate::world::real::{Machine, Places};
 use crate::world::{Happening, Hooks, Reporter, Silent, World};
@@ -89,6 +93,12 @@ impl Runtime {
     /// Carries a plan out silently, with consent; [`fleet::perform`] gives every choice.
     pub async fn run(&self, fleet: &Fleet, planned: &Planned) -> Result<()> {
         fleet::admit(self.world(), planned, true)?;
+        let reach = Effects::new(
+            self.world.clone(),
+            Arc::new(Silent),
+            CancellationToken::new(),
+        );
+        fleet.allow(reach);
         let run = Run {
             parallel: 8,
             on_failure: OnFailure::RollBack,
