@@ -31,6 +31,8 @@ async fn main() -> ksail::Result<()> {
         state: folder.join("state"),
         program,
         kubeconfig: vec![folder.join("kubeconfig")],
+        docker: ksail::docker::Settings::default(),
+        kwok: folder.join("kwok"),
     });
 
     let planned = runtime.plan(&fleet).await?;

@@ -31,6 +31,8 @@ impl Home {
             .env("HOME", self.0.path())
             .env("KSAIL_HOME", self.path("state"))
             .env("KUBECONFIG", self.path("kubeconfig"))
+            // A home of its own sees no clusters of the machine, and removes none.
+            .env("DOCKER_HOST", "unix:///nonexistent/docker.sock")
             .env_remove("CI")
             .stdin(Stdio::null());
         command

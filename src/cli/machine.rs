@@ -1,12 +1,13 @@
 //! Where things are on this machine, from the environment; the threads that commands work with.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
 use super::show;
 use crate::diag::codes::command::NO_RUNTIME;
+use crate::docker::Settings;
 use crate::error::{Error, Result};
 use crate::world::World as _;
 use crate::world::real::{Machine, Places};
@@ -32,7 +33,28 @@ pub(super) fn places() -> Result<Places> {
         state,
         program,
         kubeconfig,
+        docker: docker(&home),
+        kwok: folder("KWOK_WORKDIR").unwrap_or_else(|| home.join(".kwok")),
     })
+}
+
+/// What the environment says of the Docker engine.
+fn docker(home: &Path) -> Settings {
+    let text = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    Settings {
+        host: text("DOCKER_HOST"),
+        context: text("DOCKER_CONTEXT"),
+        config: folder("DOCKER_CONFIG").unwrap_or_else(|| home.join(".docker")),
+        tls: text("DOCKER_TLS_VERIFY").is_some(),
+        certificates: folder("DOCKER_CERT_PATH"),
+        runtime: folder("XDG_RUNTIME_DIR"),
+    }
+}
+
+fn folder(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name)
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
 }
 
 /// This machine's world.

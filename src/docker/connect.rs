@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bollard::{ClientVersion, Docker};
 use serde::Serialize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
 use super::fault::{self, fault};
 use super::settings::{Address, Settings};
@@ -31,10 +31,12 @@ pub struct Engine {
 pub(super) struct Inner {
     /// Where it is, for messages.
     pub(super) address: String,
-    /// What it says of itself.
-    pub(super) info: Info,
-    /// How many heavy starts go on at once.
-    heavy: Arc<Semaphore>,
+    /// The version of the API that is spoken.
+    api: String,
+    /// What it says of itself, once asked.
+    info: OnceCell<Info>,
+    /// How many heavy starts go on at once, once known.
+    heavy: OnceCell<Arc<Semaphore>>,
 }
 
 /// What an engine says of itself.
@@ -92,7 +94,23 @@ impl Engine {
                 "update it to one that speaks {major}.{minor}, such as Docker 20.10"
             )));
         }
-        let told = client
+        let inner = Arc::new(Inner {
+            address: text,
+            api,
+            info: OnceCell::new(),
+            heavy: OnceCell::new(),
+        });
+        Ok(Self { client, inner })
+    }
+
+    /// What the engine says of itself; asked once.
+    pub async fn info(&self) -> Result<&Info> {
+        self.inner.info.get_or_try_init(|| self.ask()).await
+    }
+
+    async fn ask(&self) -> Result<Info> {
+        let told = self
+            .client
             .info()
             .await
             .map_err(|cause| fault("asking the engine about itself", cause))?;
@@ -102,10 +120,10 @@ impl Engine {
             .security_options
             .as_ref()
             .is_some_and(|all| all.iter().any(|option| option.contains("name=rootless")));
-        let info = Info {
-            address: text.clone(),
+        Ok(Info {
+            address: self.inner.address.clone(),
             version: told.server_version.unwrap_or_default(),
-            api,
+            api: self.inner.api.clone(),
             system: told.operating_system.unwrap_or_default(),
             kernel: told.kernel_version.unwrap_or_default(),
             architecture: told.architecture.unwrap_or_default(),
@@ -123,24 +141,18 @@ impl Engine {
             folder: told.docker_root_dir.unwrap_or_default(),
             rootless,
             proxy: told.http_proxy.is_some_and(|proxy| !proxy.is_empty()),
-        };
-        let heavy = Arc::new(Semaphore::new(at_once(&info)));
-        let inner = Arc::new(Inner {
-            address: text,
-            info,
-            heavy,
-        });
-        Ok(Self { client, inner })
-    }
-
-    /// What the engine says of itself.
-    pub fn info(&self) -> &Info {
-        &self.inner.info
+        })
     }
 
     /// Waits for the right to a heavy start, such as a kubeadm run: more at once than the CPUs carry only slow each other.
     pub async fn heavy(&self) -> Result<Heavy> {
-        match self.inner.heavy.clone().acquire_owned().await {
+        let info = self.info().await?;
+        let heavy = self
+            .inner
+            .heavy
+            .get_or_init(async || Arc::new(Semaphore::new(at_once(info))))
+            .await;
+        match heavy.clone().acquire_owned().await {
             Ok(permit) => Ok(Heavy(permit)),
             Err(cause) => {
                 Err(Error::new(&ENGINE_FAILED, "no more starts are admitted").because(cause))

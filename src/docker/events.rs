@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bollard::query_parameters::EventsOptions;
+use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt as _, StreamExt as _};
 
@@ -56,13 +57,13 @@ impl Engine {
     /// Carries work out that asks a container of this label until it answers. The work is begun again after each event
     /// of theirs and at the latest after `pace`, until it gives an answer or nothing comes of it for so long. Services in
     /// containers do not tell when they listen, so that asking again is all there is.
-    pub async fn until<T>(
+    pub async fn until<'a, T>(
         &self,
         label: &str,
         what: &str,
         pace: Duration,
         patience: Duration,
-        mut ask: impl AsyncFnMut() -> Result<Option<T>>,
+        mut ask: impl FnMut() -> BoxFuture<'a, Result<Option<T>>> + Send,
     ) -> Result<T> {
         let mut events = self.events(label);
         let began = std::time::Instant::now();

@@ -102,12 +102,12 @@ fn failed(image: &str, cause: bollard::errors::Error) -> Error {
 /// A pull that the engine failed at is a pull that failed, whatever the number of the answer.
 fn sorted(image: &str, error: Error) -> Error {
     let code = error.code();
-    if std::ptr::eq(code, &NO_IMAGE) {
+    if code.id == NO_IMAGE.id {
         return Error::new(&NO_IMAGE, format!("the image {image} cannot be had"))
             .because(error.causes().join(": "))
             .help("check its name and tag, log the engine in, or load it with `docker load`");
     }
-    if std::ptr::eq(code, &ENGINE_FAILED) || std::ptr::eq(code, &ENGINE_GONE) {
+    if code.id == ENGINE_FAILED.id || code.id == ENGINE_GONE.id {
         return Error::new(
             &PULL_FAILED,
             format!("the image {image} could not be pulled"),

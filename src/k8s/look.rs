@@ -22,6 +22,14 @@ pub async fn version(client: &Client) -> Result<String> {
     Ok(text.split(['+', '-']).next().unwrap_or(text).to_string())
 }
 
+/// Whether the API server says that it is ready.
+pub async fn is_ready(client: &Client) -> bool {
+    let Ok(request) = http::Request::get("/readyz").body(Vec::new()) else {
+        return false;
+    };
+    client.request_text(request).await.is_ok()
+}
+
 /// The nodes, by name.
 pub async fn nodes(client: &Client) -> Result<Vec<NodeFacts>> {
     let list = Api::<Node>::all(client.clone())

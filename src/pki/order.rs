@@ -100,6 +100,25 @@ impl Order {
         order
     }
 
+    /// A server that is a client too, for clusters that show one certificate everywhere.
+    pub fn both(
+        user: &str,
+        group: &str,
+        names: &[String],
+        addresses: &[IpAddr],
+        serial: [u8; 16],
+        validity: Validity,
+    ) -> Result<Self> {
+        let mut order = Self::client(user, group, serial, validity);
+        let server = Self::server(user, names, addresses, serial, validity)?;
+        order.params.subject_alt_names = server.params.subject_alt_names;
+        order
+            .params
+            .extended_key_usages
+            .push(ExtendedKeyUsagePurpose::ServerAuth);
+        Ok(order)
+    }
+
     fn leaf(&mut self, purpose: ExtendedKeyUsagePurpose) {
         self.params.key_usages = vec![
             KeyUsagePurpose::DigitalSignature,

@@ -2,7 +2,9 @@
 //!
 //! To add one: a file here that implements [`crate::world::Platform`], and an arm in [`crate::world::real`].
 
+mod docker;
 mod embedded;
 mod installed;
 
+pub use docker::Docker;
 pub use embedded::Embedded;

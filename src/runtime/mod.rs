@@ -9,6 +9,8 @@
 //!     state: "/tmp/ksail".into(),
 //!     program: "/usr/local/bin/ksail".into(),
 //!     kubeconfig: vec!["/tmp/kubeconfig".into()],
+//!     docker: ksail::docker::Settings::default(),
+//!     kwok: "/tmp/kwok".into(),
 //! });
 //! let fleet = script.fleet()?;
 //! let planned = runtime.plan(&fleet).await?;

@@ -7,6 +7,7 @@
 //!   expires.json    when it removes itself, if it does
 //!   lock            held by the run that works on the cluster
 //!   embedded/       the folder of an embedded control plane
+//! runs/             what failed runs left for a look
 //! ```
 
 mod expiry;
@@ -47,6 +48,11 @@ impl State {
     /// The folder of a cluster.
     pub fn cluster(&self, context: &str) -> PathBuf {
         self.root.join("clusters").join(context)
+    }
+
+    /// The folder that evidence of a failed run is kept in; it outlives the cluster.
+    pub fn run(&self, name: &str) -> PathBuf {
+        self.root.join("runs").join(name)
     }
 
     /// The contexts that have a folder, in order.

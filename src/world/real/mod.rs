@@ -12,8 +12,9 @@ use self::reaper::Bell;
 use super::{Contexts, Deadlines, Memory, Platform, World};
 use crate::axis::{Axis, Provider};
 use crate::diag::codes::model::NOT_THERE_YET;
+use crate::docker::Settings;
 use crate::error::{Error, Result};
-use crate::provider::Embedded;
+use crate::provider::{Docker, Embedded};
 use crate::state::State;
 
 /// Where things are on this machine; whoever starts ksail finds out and says so.
@@ -25,6 +26,10 @@ pub struct Places {
     pub program: PathBuf,
     /// The files of the user's kubeconfig, in order.
     pub kubeconfig: Vec<PathBuf>,
+    /// Where the Docker engine is.
+    pub docker: Settings,
+    /// The folder of kwokctl, which its clusters and ours share.
+    pub kwok: PathBuf,
 }
 
 /// The real world.
@@ -33,6 +38,7 @@ pub struct Machine {
     contexts: Arc<dyn Contexts>,
     bell: Arc<Bell>,
     embedded: Arc<Embedded>,
+    docker: Arc<Docker>,
 }
 
 impl Machine {
@@ -50,11 +56,18 @@ impl Machine {
             places.program,
             contexts.clone(),
         ));
+        let docker = Arc::new(Docker::new(
+            state.clone(),
+            places.docker,
+            places.kwok,
+            contexts.clone(),
+        ));
         Self {
             state,
             contexts,
             bell: Arc::new(bell),
             embedded,
+            docker,
         }
     }
 }
@@ -63,6 +76,7 @@ impl World for Machine {
     fn platform(&self, provider: Provider) -> Result<Arc<dyn Platform>> {
         match provider {
             Provider::Embedded => Ok(self.embedded.clone()),
+            Provider::Docker => Ok(self.docker.clone()),
             other => Ok(Arc::new(Absent(other))),
         }
     }

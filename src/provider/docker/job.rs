@@ -1,0 +1,110 @@
+//! One action on one cluster of this provider, with what every maker needs for it.
+
+use futures::future::try_join_all;
+
+use super::Maker;
+use crate::diag::codes::docker::{NAME_TAKEN, NO_CONTAINER};
+use crate::docker::{Engine, Listed, labels};
+use crate::error::{Error, Result};
+use crate::k8s;
+use crate::spec::Spec;
+use crate::step::Network;
+use crate::world::{Access, Work};
+
+/// One action on one cluster.
+pub(in crate::provider) struct Job<'a> {
+    /// The engine.
+    pub(super) engine: &'a Engine,
+    /// What to do, told to whom.
+    pub(super) work: &'a Work<'a>,
+    /// How the distribution is made.
+    pub(super) maker: &'a dyn Maker,
+}
+
+impl Job<'_> {
+    /// The cluster's name.
+    pub(super) fn name(&self) -> &str {
+        self.work.name.as_str()
+    }
+
+    /// The definition; an action that needs it never comes without.
+    pub(super) fn spec(&self) -> Result<&Spec> {
+        self.work.spec.ok_or_else(|| {
+            Error::new(
+                &NO_CONTAINER,
+                format!(
+                    "{} is worked on by name only, without its definition",
+                    self.work.context
+                ),
+            )
+            .help("run the script that defines it")
+        })
+    }
+
+    /// The labels of what belongs to the cluster.
+    pub(super) fn labels(&self) -> std::collections::BTreeMap<String, String> {
+        self.maker.labels(self.name())
+    }
+
+    /// All containers of the cluster, ours or the peer's.
+    pub(super) async fn members(&self) -> Result<Vec<Listed>> {
+        let all = self.engine.list(&[]).await?;
+        Ok(all
+            .into_iter()
+            .filter(|one| self.maker.cluster_of(one).as_deref() == Some(self.name()))
+            .collect())
+    }
+
+    /// How the cluster's API is reached.
+    pub(super) async fn access(&self) -> Result<Access> {
+        self.maker
+            .access(self.engine, self.name(), &self.members().await?)
+            .await
+    }
+
+    /// A client of the cluster's API.
+    pub(super) async fn client(&self) -> Result<kube::Client> {
+        k8s::connect(&self.access().await?).await
+    }
+
+    /// Makes the network; one of the name that is neither the cluster's nor shared is never used.
+    pub(super) async fn own_network(&self, network: &Network) -> Result<()> {
+        self.engine.ensure_network(network).await?;
+        if !network.labels.contains_key(labels::CLUSTER) {
+            return Ok(());
+        }
+        let there = self
+            .engine
+            .network_labels(&network.name)
+            .await?
+            .unwrap_or_default();
+        if there.get(labels::CLUSTER) == network.labels.get(labels::CLUSTER) {
+            return Ok(());
+        }
+        let message = format!(
+            "a network named {} is there and does not belong to this cluster",
+            network.name
+        );
+        Err(Error::new(&NAME_TAKEN, message)
+            .help("remove it, or give the cluster another name; ksail never touches it"))
+    }
+
+    /// Removes everything that belongs to the cluster; what is gone already is fine.
+    pub(super) async fn remove(&self) -> Result<()> {
+        let members = self.members().await?;
+        let label = format!("{}={}", labels::CLUSTER, self.work.context);
+        // Registries of the cluster carry its label and none of the peer's.
+        let more = self.engine.list(&[label.as_str()]).await?;
+        let mut names: Vec<String> = members.into_iter().chain(more).map(|one| one.id).collect();
+        names.sort();
+        names.dedup();
+        try_join_all(names.iter().map(|id| self.engine.remove(id))).await?;
+        let (networks, volumes) =
+            tokio::try_join!(self.engine.networks(&label), self.engine.volumes(&label))?;
+        for name in networks.keys() {
+            self.engine.remove_network(name).await?;
+        }
+        try_join_all(volumes.keys().map(|name| self.engine.remove_volume(name))).await?;
+        self.maker.clean(self).await
+    }
+}

@@ -1,0 +1,190 @@
+//! What is there: clusters from containers, their state from the engine and their own API.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use futures::{StreamExt as _, TryStreamExt as _};
+
+use super::{Docker, Maker};
+use crate::axis::Provider;
+use crate::diag::codes::docker::{NO_CONTAINER, NO_ENGINE};
+use crate::docker::{Life, Listed};
+use crate::error::{Error, Result};
+use crate::facts::{Facts, State};
+use crate::k8s;
+use crate::spec::ClusterName;
+use crate::world::{Access, Memory as _};
+
+/// How many clusters are looked at at once.
+const LOOKS: usize = 8;
+/// How long a cluster's API may take for all that is asked of it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Docker {
+    /// Looks at one cluster.
+    pub(super) async fn look(&self, context: &str, name: &ClusterName) -> Result<Option<Facts>> {
+        let Some(maker) = self
+            .makers
+            .iter()
+            .find(|maker| maker.context(name.as_str()) == context)
+        else {
+            return Ok(None);
+        };
+        let members = self.members(maker.as_ref(), name.as_str()).await?;
+        if members.is_empty() && !maker.others()?.iter().any(|other| other == name.as_str()) {
+            return Ok(None);
+        }
+        self.facts(maker.as_ref(), name, &members).await.map(Some)
+    }
+
+    /// Looks at all clusters; without an engine there are none.
+    pub(super) async fn look_at_all(&self) -> Result<Vec<Facts>> {
+        let engine = match self.engine().await {
+            Ok(engine) => engine,
+            Err(problem) if problem.code().id == NO_ENGINE.id => return Ok(Vec::new()),
+            Err(problem) => return Err(problem),
+        };
+        let containers = engine.list(&[]).await?;
+        let mut looks = Vec::new();
+        for maker in &self.makers {
+            let mut names: BTreeSet<String> = maker.others()?.into_iter().collect();
+            names.extend(containers.iter().filter_map(|one| maker.cluster_of(one)));
+            for name in names {
+                // A peer may allow names that ksail does not; such a cluster cannot be named here.
+                let Ok(checked) = ClusterName::parse(&name) else {
+                    continue;
+                };
+                let members = of(maker.as_ref(), &containers, &name);
+                looks.push(async move { self.facts(maker.as_ref(), &checked, &members).await });
+            }
+        }
+        futures::stream::iter(looks)
+            .buffered(LOOKS)
+            .try_collect()
+            .await
+    }
+
+    /// The way to the API of one cluster, by its context.
+    pub(super) async fn access(&self, context: &str) -> Result<Access> {
+        let engine = self.engine().await?;
+        let containers = engine.list(&[]).await?;
+        for maker in &self.makers {
+            let names: BTreeSet<String> = containers
+                .iter()
+                .filter_map(|one| maker.cluster_of(one))
+                .collect();
+            if let Some(name) = names.iter().find(|name| maker.context(name) == context) {
+                return maker
+                    .access(engine, name, &of(maker.as_ref(), &containers, name))
+                    .await;
+            }
+        }
+        Err(
+            Error::new(&NO_CONTAINER, format!("no container of {context} is there"))
+                .help("run the definition again: what is missing is made anew"),
+        )
+    }
+
+    async fn members(&self, maker: &dyn Maker, name: &str) -> Result<Vec<Listed>> {
+        let containers = self.engine().await?.list(&[]).await?;
+        Ok(of(maker, &containers, name))
+    }
+
+    async fn facts(
+        &self,
+        maker: &dyn Maker,
+        name: &ClusterName,
+        members: &[Listed],
+    ) -> Result<Facts> {
+        let context = maker.context(name.as_str());
+        let mut facts = Facts {
+            name: name.clone(),
+            context: context.clone(),
+            distribution: maker.distribution(),
+            provider: Provider::Docker,
+            state: State::Stopped,
+            endpoint: None,
+            kubernetes: None,
+            nodes: Vec::new(),
+            components: BTreeMap::new(),
+            recorded: self.store.read(&context).await?,
+            has_context: false,
+            expires: None,
+        };
+        let control: Vec<&Listed> = members
+            .iter()
+            .filter(|one| maker.is_control_plane(one))
+            .collect();
+        let is_finished = facts
+            .recorded
+            .as_ref()
+            .is_none_or(|recorded| recorded.finished);
+        if control.is_empty() {
+            if is_finished {
+                facts.state = State::Broken("it has no container of its control plane".into());
+            }
+            return Ok(facts);
+        }
+        let engine = self.engine().await?;
+        let access = maker.access(engine, name.as_str(), members).await;
+        if let Ok(access) = &access {
+            facts.endpoint = Some(access.server.clone());
+            facts.has_context = self
+                .contexts
+                .leads_to(&context, &access.server)
+                .await
+                .unwrap_or(false);
+        }
+        if !control.iter().any(|one| one.life == Life::Running) {
+            return Ok(facts);
+        }
+        let answer = match access {
+            Ok(access) => ask(&access, &mut facts).await,
+            Err(problem) => Err(problem),
+        };
+        match answer {
+            Ok(()) => {
+                facts.state = State::Running;
+                maker.correct(members, &mut facts);
+            }
+            // What a run left half made, or a part that was switched off, is brought on by the same steps.
+            Err(_) if !is_finished || members.iter().any(|one| one.life != Life::Running) => {}
+            Err(problem) => {
+                facts.state = State::Broken(format!("its API does not answer: {problem}"))
+            }
+        }
+        Ok(facts)
+    }
+}
+
+/// The containers of one cluster.
+fn of(maker: &dyn Maker, containers: &[Listed], name: &str) -> Vec<Listed> {
+    let own = containers
+        .iter()
+        .filter(|one| maker.cluster_of(one).as_deref() == Some(name));
+    own.cloned().collect()
+}
+
+async fn ask(access: &Access, facts: &mut Facts) -> Result<()> {
+    let client = k8s::connect(access).await?;
+    let all = async {
+        tokio::try_join!(
+            k8s::version(&client),
+            k8s::nodes(&client),
+            k8s::components(&client)
+        )
+    };
+    let Ok(answer) = tokio::time::timeout(PATIENCE, all).await else {
+        let message = format!(
+            "{} said nothing for {} s",
+            access.server,
+            PATIENCE.as_secs()
+        );
+        return Err(Error::new(&crate::diag::codes::run::API_FAILED, message));
+    };
+    let (version, nodes, components) = answer?;
+    facts.kubernetes = Some(version);
+    facts.nodes = nodes;
+    facts.components = components;
+    Ok(())
+}

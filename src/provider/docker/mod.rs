@@ -1,0 +1,275 @@
+//! The Docker provider: a cluster is a set of containers, known by their labels.
+//!
+//! What is the same for all distributions is here: finding clusters (ours and those of kind, k3d and kwokctl), their
+//! state, removal, registries, components. What differs is a [`Maker`], one file per distribution. Nothing is kept
+//! elsewhere: containers, networks and volumes carry the labels of [`crate::docker::labels`] beside the peer's own.
+//!
+//! To add a distribution: a file here with its [`Maker`], and a line in [`Docker::new`].
+
+mod evidence;
+mod job;
+mod k3s;
+mod kwok;
+mod look;
+mod registry;
+mod vanilla;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures::future::{BoxFuture, FutureExt as _};
+use tokio::sync::OnceCell;
+
+pub(super) use job::Job;
+
+use super::installed;
+use crate::axis::{Axis as _, Distribution};
+use crate::diag::codes::model::NOT_THERE_YET;
+use crate::docker::{Engine, Listed, Settings, labels};
+use crate::error::{Error, Result};
+use crate::facts::Facts;
+use crate::k8s;
+use crate::spec::ClusterName;
+use crate::state::State as Store;
+use crate::step::{Action, Network, Node};
+use crate::world::{Access, Contexts, Platform, Work};
+
+/// How a distribution's nodes are made of containers. Every call is an ensure: doing it twice is doing it once.
+pub(super) trait Maker: Send + Sync {
+    /// Which distribution it makes.
+    fn distribution(&self) -> Distribution;
+    /// The name of the cluster that a container belongs to, by the labels of the distribution's own tool; ours carry
+    /// them too. `None` for a container of anything else.
+    fn cluster_of(&self, container: &Listed) -> Option<String>;
+    /// Whether a container runs the control plane or a part of it.
+    fn is_control_plane(&self, container: &Listed) -> bool;
+    /// The network that the nodes share, with its labels and options.
+    fn network(&self, job: &Job<'_>, name: &str) -> Network;
+    /// Makes the machine of a node and starts it.
+    fn machine<'a>(
+        &'a self,
+        job: &'a Job<'a>,
+        node: &'a Node,
+        image: &'a str,
+    ) -> BoxFuture<'a, Result<()>>;
+    /// Starts Kubernetes on the first control plane.
+    fn bootstrap<'a>(&'a self, job: &'a Job<'a>, node: &'a str) -> BoxFuture<'a, Result<()>>;
+    /// Joins a node to the cluster.
+    fn join<'a>(&'a self, job: &'a Job<'a>, node: &'a str) -> BoxFuture<'a, Result<()>>;
+    /// Drains a node and removes its machine.
+    fn remove_machine<'a>(&'a self, job: &'a Job<'a>, node: &'a str) -> BoxFuture<'a, Result<()>>;
+    /// How the cluster's API is reached from here; `members` are all its containers.
+    fn access<'a>(
+        &'a self,
+        engine: &'a Engine,
+        name: &'a str,
+        members: &'a [Listed],
+    ) -> BoxFuture<'a, Result<Access>>;
+    /// Switches every container on, in the order they need, and repairs what changed meanwhile.
+    fn start<'a>(&'a self, job: &'a Job<'a>, members: &'a [Listed]) -> BoxFuture<'a, Result<()>>;
+    /// Switches every container off.
+    fn stop<'a>(&'a self, job: &'a Job<'a>, members: &'a [Listed]) -> BoxFuture<'a, Result<()>>;
+    /// Removes what is left when containers, networks and volumes are gone, such as files of the peer.
+    fn clean<'a>(&'a self, job: &'a Job<'a>) -> BoxFuture<'a, Result<()>> {
+        let _ = job;
+        async { Ok(()) }.boxed()
+    }
+    /// Clusters that are known by something else than containers.
+    fn others(&self) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+    /// Corrects the facts by the containers that are there; by default a node without a container is none.
+    fn correct(&self, members: &[Listed], facts: &mut Facts) {
+        facts
+            .nodes
+            .retain(|node| members.iter().any(|member| member.name == node.name));
+    }
+}
+
+/// Makes clusters on a Docker engine.
+pub struct Docker {
+    store: Store,
+    settings: Settings,
+    engine: OnceCell<Engine>,
+    contexts: Arc<dyn Contexts>,
+    makers: Vec<Arc<dyn Maker>>,
+}
+
+impl Docker {
+    /// Uses the engine that the settings lead to; `kwok` is the folder of kwokctl.
+    pub fn new(
+        store: Store,
+        settings: Settings,
+        kwok: PathBuf,
+        contexts: Arc<dyn Contexts>,
+    ) -> Self {
+        let makers: Vec<Arc<dyn Maker>> = vec![
+            Arc::new(vanilla::Vanilla),
+            Arc::new(k3s::K3s),
+            Arc::new(kwok::Kwok::new(kwok)),
+        ];
+        Self {
+            store,
+            settings,
+            engine: OnceCell::new(),
+            contexts,
+            makers,
+        }
+    }
+
+    /// The engine; connected to when it is first needed.
+    pub async fn engine(&self) -> Result<&Engine> {
+        self.engine
+            .get_or_try_init(|| Engine::connect(&self.settings))
+            .await
+    }
+
+    fn maker(&self, distribution: Distribution) -> Result<&dyn Maker> {
+        let found = self
+            .makers
+            .iter()
+            .find(|maker| maker.distribution() == distribution);
+        found.map(AsRef::as_ref).ok_or_else(|| {
+            Error::new(&NOT_THERE_YET, format!("{} cannot be made on Docker yet", distribution.name()))
+                .help("run the same definition simulated: add `--simulate`, or use `provider: embedded()`")
+        })
+    }
+
+    /// The maker of the cluster that is worked on: by its definition, else by what is there.
+    async fn maker_of(&self, work: &Work<'_>) -> Result<&dyn Maker> {
+        if let Some(spec) = work.spec {
+            return self.maker(spec.distribution.kind);
+        }
+        let found = self
+            .makers
+            .iter()
+            .find(|maker| maker.context(work.name.as_str()) == work.context);
+        match found {
+            Some(maker) => Ok(maker.as_ref()),
+            None => Err(Error::new(
+                &NOT_THERE_YET,
+                format!("{} is no cluster that Docker makes", work.context),
+            )),
+        }
+    }
+
+    async fn act(&self, work: &Work<'_>) -> Result<()> {
+        let maker = self.maker_of(work).await?;
+        let engine = self.engine().await?;
+        let job = Job {
+            engine,
+            work,
+            maker,
+        };
+        let result = self.carry_out(&job).await;
+        match (result, work.action) {
+            (
+                Err(error),
+                Action::Machine { .. }
+                | Action::Bootstrap { .. }
+                | Action::Join { .. }
+                | Action::Registry { .. }
+                | Action::Ready { .. }
+                | Action::Nodes { .. },
+            ) => Err(evidence::keep(&job, &self.store, error).await),
+            (result, _) => result,
+        }
+    }
+
+    async fn carry_out(&self, job: &Job<'_>) -> Result<()> {
+        let (engine, maker, work) = (job.engine, job.maker, job.work);
+        match work.action {
+            Action::Network { name } => {
+                let network = maker.network(job, name);
+                job.own_network(&network).await
+            }
+            Action::Registry { name, upstream } => {
+                registry::ensure(job, name, upstream.as_deref()).await
+            }
+            Action::Machine { node, image } => {
+                engine.ensure_image(image, work.report).await?;
+                maker.machine(job, node, image).await
+            }
+            Action::Bootstrap { node } => maker.bootstrap(job, node).await,
+            Action::Join { node } => maker.join(job, node).await,
+            Action::RemoveMachine { node } => maker.remove_machine(job, node).await,
+            Action::Nodes { nodes, remove } => {
+                k8s::ensure_nodes(&job.client().await?, nodes, remove).await
+            }
+            Action::Ready { nodes } => {
+                k8s::wait_ready(&job.client().await?, *nodes, work.report).await
+            }
+            Action::Install(install) => installed::install(&job.client().await?, install).await,
+            Action::Uninstall { component } => {
+                installed::uninstall(&job.client().await?, component).await
+            }
+            Action::Start => maker.start(job, &job.members().await?).await,
+            Action::Stop => maker.stop(job, &job.members().await?).await,
+            Action::Remove => job.remove().await,
+            other => Err(cannot(other)),
+        }
+    }
+}
+
+impl dyn Maker + '_ {
+    /// The kubeconfig context of a cluster.
+    fn context(&self, name: &str) -> String {
+        let checked = ClusterName::parse(name);
+        checked.map_or_else(
+            |_| String::new(),
+            |name| {
+                crate::spec::name::context(
+                    &name,
+                    self.distribution(),
+                    crate::axis::Provider::Docker,
+                )
+            },
+        )
+    }
+
+    /// The labels of what belongs to a cluster.
+    fn labels(&self, name: &str) -> std::collections::BTreeMap<String, String> {
+        labels::owned(&self.context(name), name, self.distribution().name())
+    }
+}
+
+impl Platform for Docker {
+    fn observe<'a>(
+        &'a self,
+        context: &'a str,
+        name: &'a ClusterName,
+    ) -> BoxFuture<'a, Result<Option<Facts>>> {
+        self.look(context, name).boxed()
+    }
+
+    fn list(&self) -> BoxFuture<'_, Result<Vec<Facts>>> {
+        self.look_at_all().boxed()
+    }
+
+    fn can(&self, action: &Action) -> Result<()> {
+        match action {
+            Action::ControlPlane { .. } => Err(cannot(action)),
+            Action::Install(install) => installed::can(install),
+            _ => Ok(()),
+        }
+    }
+
+    fn perform<'a>(&'a self, work: &'a Work<'a>) -> BoxFuture<'a, Result<()>> {
+        self.act(work).boxed()
+    }
+
+    fn kubeconfig<'a>(&'a self, context: &'a str) -> BoxFuture<'a, Result<Access>> {
+        self.access(context).boxed()
+    }
+}
+
+fn cannot(action: &Action) -> Error {
+    let word = serde_json::to_value(action)
+        .ok()
+        .and_then(|value| Some(value.get("action")?.as_str()?.to_string()));
+    let word = word.unwrap_or_else(|| "this".into());
+    Error::new(
+        &NOT_THERE_YET,
+        format!("the Docker provider cannot carry out the action `{word}` yet"),
+    )
+}
