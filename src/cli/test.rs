@@ -81,7 +81,8 @@ fn suite(args: &Args, file: &Path) -> Result<Suite> {
     let options = args.sandbox.options(file);
     let path = file.to_path_buf();
     let load = move || Script::load(&path, &options);
-    let mut suite = Suite::new(load, machine::places()?.program);
+    let places = machine::places()?;
+    let mut suite = Suite::new(load, places.program, places.docker);
     suite.simulate = args.sandbox.simulate;
     suite.keep = args.keep;
     if let Some(parallel) = args.parallel {

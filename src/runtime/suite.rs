@@ -8,6 +8,7 @@ use futures::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::diag::codes::run::{CANCELLED, TEST_FAILED};
+use crate::docker::Settings;
 use crate::error::{Error, Result};
 use crate::script::{Effects, Script, Test};
 use crate::world::Silent;
@@ -22,6 +23,7 @@ use crate::world::real::{Machine, Places};
 /// let suite = Suite::new(
 ///     || Script::load("web.test.rhai".as_ref(), &Options::default()),
 ///     "/usr/local/bin/ksail",
+///     ksail::docker::Settings::default(),
 /// );
 /// for case in suite.run(|_| true, &|case| println!("{}", case.name)).await? {
 ///     assert!(case.problem.is_none(), "{}: {:?}", case.name, case.problem);
@@ -33,6 +35,7 @@ pub struct Suite {
     load: Arc<dyn Fn() -> Result<Script> + Send + Sync>,
     /// The ksail binary, which serves embedded clusters.
     program: PathBuf,
+    docker: Settings,
     /// How many tests run at once.
     pub parallel: usize,
     /// Whether every provider is replaced by the embedded one.
@@ -63,10 +66,12 @@ impl Suite {
     pub fn new(
         load: impl Fn() -> Result<Script> + Send + Sync + 'static,
         program: impl Into<PathBuf>,
+        docker: Settings,
     ) -> Self {
         Self {
             load: Arc::new(load),
             program: program.into(),
+            docker,
             parallel: std::thread::available_parallelism().map_or(2, usize::from),
             simulate: false,
             keep: false,
@@ -111,6 +116,7 @@ impl Suite {
         let one = One {
             load: self.load.clone(),
             program: self.program.clone(),
+            docker: self.docker.clone(),
             simulate: self.simulate,
             keep: self.keep,
             cancel: self.cancel.clone(),
@@ -137,6 +143,7 @@ impl Suite {
 struct One {
     load: Arc<dyn Fn() -> Result<Script> + Send + Sync>,
     program: PathBuf,
+    docker: Settings,
     simulate: bool,
     keep: bool,
     cancel: CancellationToken,
@@ -186,6 +193,8 @@ impl One {
             state: folder.path().join("state"),
             program: self.program.clone(),
             kubeconfig: vec![folder.path().join("kubeconfig")],
+            docker: self.docker.clone(),
+            kwok: folder.path().join("kwok"),
         };
         let unique: String = folder
             .path()
