@@ -5,7 +5,7 @@
 
 mod create;
 mod eks;
-mod k3s;
+pub mod k3s;
 mod kwok;
 mod talos;
 mod vanilla;

@@ -3,7 +3,7 @@
 //! The definition carries the content, not the path: a plan compares it, and nothing reads the user's files later.
 //! To have another distribution's file read, add its fields in `spec::options::config_of`.
 
-use super::input;
+use super::{input, k3d};
 use crate::axis::Distribution;
 use crate::diag::Source;
 use crate::error::{Error, Result};
@@ -25,21 +25,32 @@ pub(super) fn read(
     kind: Distribution,
     given: &Options,
 ) -> Result<Option<Config>> {
-    let (Some((fields, required)), Some(path)) = (
-        options::config_of(kind),
-        given.get("config").and_then(Tree::as_text),
-    ) else {
+    let Some((fields, required)) = options::config_of(kind) else {
         return Ok(None);
     };
-    let text = input::read(session, path).map_err(|problem| problem.field("config"))?;
+    let path = match given.get("config") {
+        Some(Tree::Text(path)) => path,
+        Some(content @ Tree::Map(_)) if kind == Distribution::K3s => {
+            return Ok(Some(written(session, content.clone())));
+        }
+        _ => return Ok(None),
+    };
+    let mut text = input::read(session, path).map_err(|problem| problem.field("config"))?;
+    if kind == Distribution::K3s {
+        text = k3d::expand(session, &text).map_err(|problem| problem.field("config"))?;
+    }
     let document = Document::parse(Source::new(path, text))?;
-    let content = document.tree().clone();
+    let mut content = document.tree().clone();
     let mut problems = Vec::new();
     match content.as_map() {
         Some(map) => {
             field::check(fields, required, map, "", &mut problems);
             if problems.is_empty() {
                 problems = options::contradictions_of_config(kind, map);
+            }
+            if problems.is_empty() && kind == Distribution::K3s {
+                let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+                problems = k3d::fill(session, folder, &mut content);
             }
         }
         None => field::check_value(
@@ -54,4 +65,17 @@ pub(super) fn read(
         .map(|problem| document.place(problem))
         .collect();
     Ok(Some(Config { content, problems }))
+}
+
+/// A k3d.yaml that is written into the script as a map, whose own checks come with those of the other options.
+fn written(session: &Session, mut content: Tree) -> Config {
+    let problems = k3d::fill(session, "", &mut content);
+    let problems = problems
+        .into_iter()
+        .map(|problem| {
+            let path = format!("config.{}", problem.at_field().unwrap_or_default());
+            problem.field(path)
+        })
+        .collect();
+    Config { content, problems }
 }

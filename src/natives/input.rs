@@ -223,20 +223,25 @@ fn hold(param: &Param, value: &Tree) -> Result<()> {
 }
 
 fn env(session: &Session, name: &str, default: &str) -> RhaiResult<ImmutableString> {
+    variable(session, name, default)
+        .map(ImmutableString::from)
+        .map_err(fail)
+}
+
+/// The value of an environment variable that the script may read.
+pub(super) fn variable(session: &Session, name: &str, default: &str) -> Result<String> {
     match session.options().env.get(name) {
-        Some(value) => Ok(value.clone().unwrap_or_else(|| default.to_string()).into()),
+        Some(value) => Ok(value.clone().unwrap_or_else(|| default.to_string())),
         // These may always be seen; whoever starts the script put in those that are set.
         None if name == "CI" || name.starts_with("KSAIL_") => Ok(default.into()),
-        None => Err(fail(
-            Error::new(
-                &ENV_NOT_ALLOWED,
-                format!("the script may not read the environment variable `{name}`"),
-            )
-            .help(format!(
-                "allow it with `--allow-env {name}`, or make it a parameter: param(\"{}\", …)",
-                name.to_lowercase()
-            )),
-        )),
+        None => Err(Error::new(
+            &ENV_NOT_ALLOWED,
+            format!("the script may not read the environment variable `{name}`"),
+        )
+        .help(format!(
+            "allow it with `--allow-env {name}`, or make it a parameter: param(\"{}\", …)",
+            name.to_lowercase()
+        ))),
     }
 }
 

@@ -11,6 +11,7 @@ mod effect;
 mod equality;
 mod expect;
 mod input;
+mod k3d;
 mod matrix;
 mod property;
 mod secret;

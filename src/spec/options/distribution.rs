@@ -122,9 +122,9 @@ static VANILLA: &[Field] = &[
 static K3S: &[Field] = &[
     field(
         "config",
-        Shape::InnerPath,
+        Shape::Either(&[Shape::InnerPath, Shape::Map(super::k3d::CLUSTER, &[])]),
         "none",
-        "A k3d.yaml (k3d.io/v1alpha5, Simple) to start from.",
+        "A k3d.yaml (k3d.io/v1alpha5, Simple) to start from, or its content as a map.",
     ),
     field(
         "image",

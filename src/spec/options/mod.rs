@@ -4,6 +4,7 @@
 
 mod component;
 mod distribution;
+pub mod k3d;
 pub mod kind;
 mod provider;
 
@@ -43,6 +44,7 @@ pub fn check(fields: &'static [Field], required: &[&str], given: &Options) -> Ve
 pub fn config_of(kind: Distribution) -> Option<(&'static [Field], &'static [&'static str])> {
     match kind {
         Distribution::Vanilla => Some((self::kind::CLUSTER, &["kind", "apiVersion"])),
+        Distribution::K3s => Some((k3d::CLUSTER, &["kind", "apiVersion"])),
         _ => None,
     }
 }
@@ -51,6 +53,7 @@ pub fn config_of(kind: Distribution) -> Option<(&'static [Field], &'static [&'st
 pub fn contradictions_of_config(kind: Distribution, file: &Options) -> Vec<Error> {
     match kind {
         Distribution::Vanilla => kind::check(file),
+        Distribution::K3s => k3d::check(file),
         _ => Vec::new(),
     }
 }
@@ -58,8 +61,10 @@ pub fn contradictions_of_config(kind: Distribution, file: &Options) -> Vec<Error
 /// How many control planes and workers the distribution's own file names, where it names any.
 pub fn counts(distribution: &DistributionSpec) -> Option<(u32, u32)> {
     let file = distribution.options.get("config")?.as_map()?;
-    if distribution.kind != Distribution::Vanilla {
-        return None;
+    match distribution.kind {
+        Distribution::Vanilla => {}
+        Distribution::K3s => return Some(k3d::counts(file)),
+        _ => return None,
     }
     let roles = kind::roles(file);
     let count = |wanted: Role| {
@@ -73,8 +78,20 @@ pub fn counts(distribution: &DistributionSpec) -> Option<(u32, u32)> {
 pub fn contradictions(kind: Distribution, given: &Options) -> Vec<Error> {
     match kind {
         Distribution::Vanilla => vanilla(given),
+        Distribution::K3s => k3s(given),
         _ => Vec::new(),
     }
+}
+
+fn k3s(given: &Options) -> Vec<Error> {
+    let Some(file) = given.get("config").and_then(Tree::as_map) else {
+        return Vec::new();
+    };
+    let found = k3d::check(file).into_iter().map(|problem| {
+        let path = format!("config.{}", problem.at_field().unwrap_or_default());
+        problem.field(path)
+    });
+    found.collect()
 }
 
 fn vanilla(given: &Options) -> Vec<Error> {
