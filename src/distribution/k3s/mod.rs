@@ -8,6 +8,8 @@ mod definition;
 mod entrypoint;
 pub mod label;
 mod registries;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
