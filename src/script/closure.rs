@@ -54,9 +54,9 @@ impl Closure {
         let printed = self.script.printed();
         match result {
             Ok(_) => Ok(printed),
-            Err(problem) => Err(Error::new(&HOOK_FAILED, problem.message().to_string())
-                .because(problem.message().to_string())
-                .also(problem.split())),
+            Err(problem) => {
+                Err(Error::new(&HOOK_FAILED, problem.message().to_string()).also(problem.split()))
+            }
         }
     }
 

@@ -169,8 +169,9 @@ fn unwrap(
     match error {
         EvalAltResult::ErrorInFunctionCall(function, inner_source, inner, at) => {
             let caller = session.source(source.as_deref());
-            let inner_source = Some(inner_source)
-                .filter(|name| !name.is_empty())
+            let inner_source = session
+                .house_of(&function)
+                .or(Some(inner_source).filter(|name| !name.is_empty()))
                 .or(source);
             let found = unwrap(*inner, session, inner_source, frames);
             let name = if function.starts_with("anon$") {

@@ -148,6 +148,12 @@ pub(super) fn link(
             continue;
         };
         module.set_source(source.name());
+        // Linked, a closure no longer tells where it is from; messages about it want to know.
+        for function in module.iter_functions() {
+            if function.name.starts_with("anon$") {
+                session.house(function.name, &source);
+            }
+        }
         let module = link(engine, session, &module, done);
         linked = linked.merge(&module.clone_functions_only());
     }

@@ -57,6 +57,8 @@ struct State {
     tests: Vec<(String, Base, Pointer)>,
     printed: Vec<String>,
     sources: BTreeMap<String, (Source, AST)>,
+    /// The sources of modules' closures, by their generated names.
+    houses: BTreeMap<String, Source>,
     began: Option<Instant>,
     calls_back: bool,
     is_prompt: bool,
@@ -190,6 +192,20 @@ impl Session {
         let state = self.state();
         let named = name.and_then(|name| state.sources.get(name));
         named.map_or_else(|| self.main.clone(), |(source, _)| source.clone())
+    }
+
+    /// Keeps where a module's closure is written.
+    pub(super) fn house(&self, closure: &str, source: &Source) {
+        self.state()
+            .houses
+            .insert(closure.to_string(), source.clone());
+    }
+
+    /// Where a module's closure is written.
+    pub(super) fn house_of(&self, closure: &str) -> Option<String> {
+        let state = self.state();
+        let house = state.houses.get(closure)?;
+        Some(house.name().to_string())
     }
 
     pub(super) fn tree(&self, source: &Source) -> Option<AST> {

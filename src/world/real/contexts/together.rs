@@ -79,9 +79,11 @@ fn by_path(wishes: Vec<Wish>) -> Vec<Vec<Wish>> {
 fn write(group: Vec<Wish>) {
     if let [first, _, ..] = group.as_slice() {
         let whole = edit(&first.path, |config| {
-            group
-                .iter()
-                .fold(false, |changed, wish| (wish.change)(config) || changed)
+            let mut changed = false;
+            for wish in &group {
+                changed |= (wish.change)(config);
+            }
+            changed
         });
         if whole.is_ok() {
             for wish in group {

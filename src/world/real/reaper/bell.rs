@@ -83,8 +83,8 @@ impl Bell {
             .open(self.state.root().join(PIPE));
         let Ok(mut pipe) = pipe else { return false };
         // A full pipe wakes as well as one byte more would.
-        match pipe.write(b".") {
-            Ok(_) => true,
+        match pipe.write_all(b".") {
+            Ok(()) => true,
             Err(cause) => cause.kind() == std::io::ErrorKind::WouldBlock,
         }
     }
