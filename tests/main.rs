@@ -14,6 +14,7 @@ mod cli;
 mod diagnostics;
 mod embedded_api;
 mod embedded_life;
+mod failures;
 mod home;
 mod interruption;
 mod language;

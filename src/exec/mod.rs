@@ -10,7 +10,7 @@ use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
 
-use crate::diag::codes::run::{CANCELLED, STEP_FAILED};
+use crate::diag::codes::run::CANCELLED;
 use crate::error::{Error, Result};
 use crate::plan::{ClusterPlan, Verb};
 use crate::spec::Spec;
@@ -122,13 +122,12 @@ async fn steps(
                 let step: &Step = step;
                 done.insert(step.id.as_str());
             }
-            Some((_, Err(error))) => match &mut problem {
-                None => problem = Some(error),
-                Some(first) => {
-                    let taken = std::mem::replace(first, Error::new(&STEP_FAILED, ""));
-                    *first = taken.also([error]);
-                }
-            },
+            Some((_, Err(error))) => {
+                problem = Some(match problem.take() {
+                    None => error,
+                    Some(first) => first.also([error]),
+                });
+            }
             None => break,
         }
     }

@@ -77,3 +77,121 @@ pub async fn act(
     };
     platform.perform(&work).await
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use futures::future::{BoxFuture, FutureExt as _};
+
+    use super::*;
+    use crate::axis::Distribution;
+    use crate::facts::State;
+    use crate::spec::ClusterName;
+    use crate::world::{Access, Contexts, Deadlines, Memory, Platform};
+
+    /// A world where each of these providers has a cluster of one name.
+    struct Twins(&'static [Provider]);
+
+    struct Twin(Option<Provider>);
+
+    impl World for Twins {
+        fn platform(&self, provider: Provider) -> Result<Arc<dyn Platform>> {
+            Ok(Arc::new(Twin(
+                self.0.contains(&provider).then_some(provider),
+            )))
+        }
+
+        fn contexts(&self) -> Arc<dyn Contexts> {
+            unreachable!("finding a cluster reads no kubeconfig")
+        }
+
+        fn memory(&self) -> Arc<dyn Memory> {
+            unreachable!("finding a cluster remembers nothing")
+        }
+
+        fn deadlines(&self) -> Arc<dyn Deadlines> {
+            Arc::new(Never)
+        }
+    }
+
+    struct Never;
+
+    impl Deadlines for Never {
+        fn read(&self, _: &str) -> Result<Option<u64>> {
+            Ok(None)
+        }
+
+        fn set<'a>(
+            &'a self,
+            _: &'a str,
+            _: Option<std::time::Duration>,
+        ) -> BoxFuture<'a, Result<()>> {
+            async { Ok(()) }.boxed()
+        }
+
+        fn keep(&self) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Platform for Twin {
+        fn observe<'a>(
+            &'a self,
+            _: &'a str,
+            _: &'a ClusterName,
+        ) -> BoxFuture<'a, Result<Option<Facts>>> {
+            async { Ok(None) }.boxed()
+        }
+
+        fn list(&self) -> BoxFuture<'_, Result<Vec<Facts>>> {
+            let facts = self.0.map(|provider| Facts {
+                name: ClusterName::parse("dev").unwrap(),
+                context: format!("{}-dev", provider.name()),
+                distribution: Distribution::K3s,
+                provider,
+                state: State::Stopped,
+                endpoint: None,
+                kubernetes: None,
+                nodes: Vec::new(),
+                components: std::collections::BTreeMap::new(),
+                recorded: None,
+                has_context: false,
+                expires: None,
+            });
+            async { Ok(facts.into_iter().collect()) }.boxed()
+        }
+
+        fn can(&self, _: &Action) -> Result<()> {
+            Ok(())
+        }
+
+        fn perform<'a>(&'a self, _: &'a Work<'a>) -> BoxFuture<'a, Result<()>> {
+            async { Ok(()) }.boxed()
+        }
+
+        fn kubeconfig<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Access>> {
+            unreachable!("finding a cluster connects to none")
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_two_have_wants_the_context() {
+        let world = Twins(&[Provider::Docker, Provider::Embedded]);
+        let error = find(&world, "dev", None).await.unwrap_err();
+        assert_eq!(error.code().id, "E0507");
+        assert!(error.helps().join("").contains("embedded-dev"), "{error:?}");
+        let found = find(&world, "docker-dev", None).await.unwrap();
+        assert_eq!(found.provider, Provider::Docker);
+        let found = find(&world, "dev", Some(Provider::Embedded)).await.unwrap();
+        assert_eq!(found.provider, Provider::Embedded);
+    }
+
+    #[tokio::test]
+    async fn a_name_that_nobody_has_names_the_nearest() {
+        let world = Twins(&[Provider::Embedded]);
+        let error = find(&world, "dve", None).await.unwrap_err();
+        assert_eq!(error.code().id, "E0506");
+        assert!(error.helps().join("").contains("`dev`"), "{error:?}");
+    }
+}

@@ -4,6 +4,7 @@ use rhai::{Dynamic, FnPtr, NativeCallContext};
 
 use super::value::{kind, to_tree};
 use super::{Script, fault};
+use crate::diag::Kind;
 use crate::diag::codes::language::WRONG_RESULT;
 use crate::diag::codes::plan::BAD_RULING;
 use crate::diag::codes::run::HOOK_FAILED;
@@ -54,6 +55,8 @@ impl Closure {
         let printed = self.script.printed();
         match result {
             Ok(_) => Ok(printed),
+            // A hook that was cut off did not fail.
+            Err(problem) if problem.kind() == Kind::Cancelled => Err(problem),
             Err(problem) => {
                 Err(Error::new(&HOOK_FAILED, problem.message().to_string()).also(problem.split()))
             }

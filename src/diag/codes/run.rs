@@ -3,10 +3,6 @@
 use super::codes;
 
 codes! {
-    STEP_FAILED = "E0501" Unavailable "a step of the plan failed"
-"One step could not be carried out; the cause is in the message. Steps that did not depend on it were finished. A cluster that this
-run began to make is taken back, unless `--keep` was given. Every step can be done again: mend the cause and run again."
-
     CANCELLED = "E0502" Cancelled "the run was cancelled"
 "Ctrl-C was pressed. The steps that had begun were finished or stopped; what is left is named. Run again to continue."
 
