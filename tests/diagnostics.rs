@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use ksail::diag::codes;
 use ksail::diag::report::{self, Style};
+use ksail::docker::Settings;
 use ksail::plan::{Change, Impact};
 use ksail::script::{Limits, Options, Script};
 use ksail::spec::Tree;
@@ -18,7 +19,10 @@ const UNPROVOKED: &[(&str, &str)] = &[
         "E0503",
         "wants a cluster whose nodes never become Ready, for a minute",
     ),
-    ("E0514", "wants a script that declares other tests the second time, which a pure definition never does"),
+    (
+        "E0514",
+        "wants a script that declares other tests the second time, which a pure definition never does",
+    ),
     ("E0710", "wants a server that does not end for ten seconds"),
     ("E0801", "no test yet"),
     ("E0802", "no test yet"),
@@ -28,7 +32,6 @@ const UNPROVOKED: &[(&str, &str)] = &[
     ("E0817", "no test yet"),
     ("E0818", "no test yet"),
     ("E0820", "no test yet"),
-    ("E0821", "no test yet"),
     ("E0901", "no test yet"),
     ("E0904", "no test yet"),
     ("E0908", "no test yet"),
@@ -122,7 +125,7 @@ fn provoke(path: &Path) -> ksail::Error {
 fn provoke_by_test(source: &ksail::diag::Source, options: &Options) -> ksail::Error {
     let (source, options) = (source.clone(), options.clone());
     let load = move || Script::from_source(&source, &options);
-    let suite = ksail::runtime::Suite::new(load, env!("CARGO_BIN_EXE_ksail"));
+    let suite = ksail::runtime::Suite::new(load, env!("CARGO_BIN_EXE_ksail"), Settings::default());
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let mut cases = runtime.block_on(suite.run(|_| true, &|_| {})).unwrap();
     cases.remove(0).problem.unwrap()

@@ -64,7 +64,13 @@ fn places_that_cannot_be_written_are_told() {
         &[("KSAIL_HOME", &nowhere)],
         "E0602",
     );
-    fails(&home, &["run", &script], &[("KUBECONFIG", &below)], "E0605");
+    let config = format!("{nowhere}/clusters/kubeconfig");
+    fails(
+        &home,
+        &["run", &script],
+        &[("KUBECONFIG", &config)],
+        "E0605",
+    );
     fails(&home, &["plan", &script, "--out", &below], &[], "E1003");
     assert!(
         home.good(&["cluster", "list"])
@@ -77,7 +83,7 @@ fn a_change_that_a_policy_denies_is_told_and_not_made() {
     let home = Home::new();
     let script = |workers: u8| {
         let text = format!(
-            "cluster(\"dev\", #{{ distribution: kwok(), provider: embedded(), workers: {workers}, policy: |change| deny(\"frozen\") }})"
+            "cluster(\"dev\", #{{ distribution: kwok(), provider: embedded(), workers: {workers}, policy: |change| if change.path == \"workers\" {{ deny(\"frozen\") }} else {{ allow() }} }})"
         );
         home.write("c.rhai", &text).display().to_string()
     };

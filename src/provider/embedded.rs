@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::installed;
 use crate::axis::{Distribution, Provider};
 use crate::diag::codes::model::NOT_THERE_YET;
+use crate::diag::codes::run::NO_SUCH_CLUSTER;
 use crate::diag::codes::state::{BROKEN_STATE, STATE_UNWRITABLE};
 use crate::embedded::home::{Home, Identity};
 use crate::embedded::process;
@@ -252,7 +253,14 @@ impl Platform for Embedded {
     }
 
     fn kubeconfig<'a>(&'a self, context: &'a str) -> BoxFuture<'a, Result<Access>> {
-        async move { access(&self.open(context)?) }.boxed()
+        async move {
+            if self.read_card(context)?.is_none() {
+                let message = format!("there is no cluster {context}");
+                return Err(Error::new(&NO_SUCH_CLUSTER, message));
+            }
+            access(&self.open(context)?)
+        }
+        .boxed()
     }
 }
 
