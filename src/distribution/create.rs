@@ -286,6 +286,16 @@ fn as_machines(spec: &Spec, after: &[String], steps: &mut Vec<Step>) -> Vec<Stri
     }
     if spec.distribution.kind == crate::axis::Distribution::Kwok {
         steps.push(nodes_step(spec, Vec::new(), "there are none").after(["bootstrap"]));
+        if spec.workers > 0 {
+            let action = Action::Ready {
+                nodes: spec.workers as usize,
+            };
+            steps.push(
+                Step::new("ready", "wait for the nodes", "workloads need them", action)
+                    .after(["nodes"]),
+            );
+            joins.push("ready".into());
+        }
         joins.push("nodes".into());
     }
     joins.push("bootstrap".into());

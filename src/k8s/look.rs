@@ -22,12 +22,27 @@ pub async fn version(client: &Client) -> Result<String> {
     Ok(text.split(['+', '-']).next().unwrap_or(text).to_string())
 }
 
-/// Whether the API server says that it is ready.
-pub async fn is_ready(client: &Client) -> bool {
+/// How far an API server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Health {
+    /// Nothing answers.
+    Silent,
+    /// It answers administrators and still sets itself up.
+    Answers,
+    /// It says that it is ready.
+    Ready,
+}
+
+/// Asks an API server how far it is.
+pub async fn health(client: &Client) -> Health {
     let Ok(request) = http::Request::get("/readyz").body(Vec::new()) else {
-        return false;
+        return Health::Silent;
     };
-    client.request_text(request).await.is_ok()
+    match client.request_text(request).await {
+        Ok(_) => Health::Ready,
+        Err(kube::Error::Api(_)) => Health::Answers,
+        Err(_) => Health::Silent,
+    }
 }
 
 /// The nodes, by name.

@@ -11,7 +11,7 @@ pub use apply::{apply, remove};
 pub use connect::connect;
 pub use kinds::{Kind, Kinds};
 pub use kube::Client;
-pub use look::{components, is_ready, nodes, version};
+pub use look::{Health, components, health, nodes, version};
 pub use node::{ensure_nodes, wait_ready};
 pub use objects::{Executed, Objects, Place, Selection};
 

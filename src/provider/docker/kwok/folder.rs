@@ -24,6 +24,9 @@ const LOWEST: u16 = 30_000;
 /// The version of KWOK whose form of kwok.yaml this is.
 const WRITTEN: &str = "0.8.0";
 
+/// What simulated nodes and pods go through.
+const STAGES: &str = include_str!("stages.yaml");
+
 /// The folder of one cluster.
 pub(super) struct Folder {
     root: PathBuf,
@@ -95,7 +98,10 @@ impl Folder {
             &kubeconfig(&self.name, &inner, Path::new("/etc/kubernetes/pki")),
         )?;
         self.write("kubeconfig.yaml", &kubeconfig(&self.name, &outer, &pki))?;
-        self.write("kwok.yaml", &yaml(&self.kwok_yaml(images, port)))?;
+        self.write(
+            "kwok.yaml",
+            &format!("{}{STAGES}", yaml(&self.kwok_yaml(images, port))),
+        )?;
         let mut content = BTreeMap::new();
         for component in COMPONENTS {
             for (file, _) in mounts(component) {

@@ -4,6 +4,7 @@
 //! ```text
 //! folder      the files of a cluster: kwok.yaml, kubeconfigs, keys
 //! components  pure: the five containers and their arguments
+//! stages      what simulated nodes and pods go through
 //! keys        the certificate authority and the one certificate everything shows
 //! ```
 //!
@@ -27,7 +28,7 @@ use crate::diag::codes::model::NOT_THERE_YET;
 use crate::docker::{Engine, Ensured, Life, Listed};
 use crate::error::{Error, Result};
 use crate::facts::Facts;
-use crate::k8s;
+use crate::k8s::{self, Health};
 use crate::step::{Container, Network, Node};
 use crate::world::{Access, Happening};
 
@@ -79,13 +80,19 @@ impl Kwok {
         for _ in 0..PORTS {
             let files = folder.ensure(&images, &tried)?;
             let containers = components::containers(name, &job.labels(), &images, &files);
-            try_join_all(containers.iter().map(|one| self.have(job, one))).await?;
-            // The API server looks etcd up by name, which is known once etcd runs.
-            engine
-                .start(&components::container_name(name, "etcd"))
-                .await?;
+            let (servers, others): (Vec<&Container>, Vec<&Container>) = containers
+                .iter()
+                .partition(|one| !one.ports.is_empty() || one.name.ends_with("-etcd"));
             let server = components::container_name(name, "kube-apiserver");
-            match engine.start(&server).await {
+            let etcd = components::container_name(name, "etcd");
+            let first = async {
+                try_join_all(servers.iter().map(|one| self.have(job, one))).await?;
+                tokio::try_join!(engine.start(&etcd), engine.start(&server))
+            };
+            let rest = try_join_all(others.iter().map(|one| self.have(job, one)));
+            let (first, rest) = tokio::join!(first, rest);
+            rest?;
+            match first.map(|_| ()) {
                 Err(error) if error.code().id == PORT_TAKEN.id => {
                     // The container keeps the port it was made with: another one takes its place.
                     engine.remove(&server).await?;
@@ -116,8 +123,8 @@ impl Kwok {
         }
     }
 
-    /// Waits until the API server says that it is ready.
-    async fn wait(&self, job: &Job<'_>) -> Result<()> {
+    /// Waits until the API server is this far.
+    async fn wait(&self, job: &Job<'_>, wanted: Health) -> Result<()> {
         let client = k8s::connect(&self.folder(job.name()).access()?).await?;
         let server = components::container_name(job.name(), "kube-apiserver");
         job.work.report.tell(Happening::Waiting {
@@ -129,7 +136,7 @@ impl Kwok {
         let (client, server) = (&client, server.as_str());
         let ask = || {
             async move {
-                if k8s::is_ready(client).await {
+                if k8s::health(client).await >= wanted {
                     return Ok(Some(()));
                 }
                 if began.elapsed() < SETTLED {
@@ -156,10 +163,10 @@ impl Kwok {
         for component in ["etcd", "kube-apiserver"] {
             try_join_all(named(component).map(|one| job.engine.start(&one.id))).await?;
         }
-        self.wait(job).await?;
-        try_join_all(members.iter().map(|one| job.engine.start(&one.id)))
-            .await
-            .map(|_| ())
+        // The controllers are administrators: they can work while the server still sets up everyone else's rights.
+        self.wait(job, Health::Answers).await?;
+        let others = try_join_all(members.iter().map(|one| job.engine.start(&one.id)));
+        tokio::try_join!(others, self.wait(job, Health::Ready)).map(|_| ())
     }
 }
 
