@@ -8,7 +8,7 @@ mod eks;
 pub mod k3s;
 mod kwok;
 mod talos;
-mod vanilla;
+pub mod vanilla;
 mod vcluster;
 
 use std::collections::BTreeMap;

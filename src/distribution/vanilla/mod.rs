@@ -1,6 +1,26 @@
-//! Upstream Kubernetes by kubeadm, as kind lays it out.
+//! Upstream Kubernetes by kubeadm, as kind lays it out: what its nodes are made of and what is written into them.
+//!
+//! Everything here is pure. Carrying it out is the business of `crate::provider::docker`.
+
+mod balancer;
+mod container;
+mod kubeadm;
+mod manifest;
+mod mount;
+mod network;
+mod patch;
+mod settings;
 
 use std::collections::BTreeMap;
+
+pub use balancer::{IMAGE as BALANCER_IMAGE, update as update_balancer};
+pub use container::{BALANCER, CLUSTER, Host, NETWORK, ROLE, balancer, node as container, role};
+pub use kubeadm::{PATH as CONFIG_PATH, PORT as API_PORT, Place, config};
+pub use manifest::{CNI, STORAGE, cni, objects, old_storage};
+pub use mount::MountPoint;
+pub use network::{ATTEMPTS, network};
+pub use patch::containerd as patch_containerd;
+pub use settings::{Family, JsonPatch, NodeSettings, PortMapping, Settings};
 
 use super::{CONTROL_PLANE, Distro, counted, empty_labels, kubernetes};
 use crate::component::{Kind, Workload};

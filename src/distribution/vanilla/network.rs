@@ -1,0 +1,56 @@
+//! The network that all clusters share, and its IPv6 range.
+
+use crate::step::Network;
+
+use super::container::NETWORK;
+
+/// How many ranges are tried when one is taken.
+pub const ATTEMPTS: u32 = 5;
+
+/// The network with the range of an attempt; without IPv6 for `None`.
+pub fn network(attempt: Option<u32>, mtu: Option<u32>) -> Network {
+    let mut options = std::collections::BTreeMap::from([(
+        "com.docker.network.bridge.enable_ip_masquerade".to_string(),
+        "true".to_string(),
+    )]);
+    if let Some(mtu) = mtu.filter(|mtu| *mtu > 0) {
+        options.insert("com.docker.network.driver.mtu".into(), mtu.to_string());
+    }
+    Network {
+        name: NETWORK.into(),
+        options,
+        subnet6: attempt.map(|attempt| range(NETWORK, attempt)),
+        ..Network::default()
+    }
+}
+
+/// The private range that follows from the network's name: every machine comes to the same one.
+fn range(name: &str, attempt: u32) -> String {
+    let mut text = name.as_bytes().to_vec();
+    text.extend(attempt.to_le_bytes());
+    let digest = ring::digest::digest(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY, &text);
+    let mut bytes = [0u8; 16];
+    bytes[0] = 0xfc;
+    for (to, from) in bytes.iter_mut().zip(digest.as_ref()).take(8).skip(2) {
+        *to = *from;
+    }
+    format!("{}/64", std::net::Ipv6Addr::from(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ranges_are_kinds() {
+        let ranges: Vec<String> = (0..3).map(|attempt| range("kind", attempt)).collect();
+        assert_eq!(
+            ranges,
+            [
+                "fc00:f853:ccd:e793::/64",
+                "fc00:8866:27d0:bd7e::/64",
+                "fc00:ddd9:fcae:c61c::/64"
+            ]
+        );
+    }
+}

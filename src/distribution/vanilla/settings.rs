@@ -1,0 +1,487 @@
+//! What a cluster's options come to: the script's own, then its kind.yaml, then kind's defaults.
+//!
+//! [`Settings`] are complete: nothing further down looks at options again. To add an option: its row in `spec::options`,
+//! a field here and the line that reads it.
+
+use std::collections::BTreeMap;
+
+use super::super::{nodes, of};
+use super::mount::{self, MountPoint};
+use crate::axis::Slot;
+use crate::facts::Role;
+use crate::spec::options::kind;
+use crate::spec::{Options, Spec, Tree};
+
+/// The address family of pods, services and the API's port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4 only.
+    V4,
+    /// IPv6 only.
+    V6,
+    /// Both.
+    Dual,
+}
+
+/// A port of a node that the host publishes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortMapping {
+    /// The node's port.
+    pub container: u16,
+    /// The host's port; `None` is any free one.
+    pub host: Option<u16>,
+    /// The host's address.
+    pub address: String,
+    /// `tcp`, `udp` or `sctp`.
+    pub protocol: &'static str,
+}
+
+/// A JSON patch with what it is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JsonPatch {
+    /// The group and version, as `group/version`.
+    pub api_version: String,
+    /// The kind.
+    pub kind: String,
+    /// The operations, as text.
+    pub patch: String,
+}
+
+/// One node, complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeSettings {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub role: Role,
+    /// Its image.
+    pub image: String,
+    /// Its labels in Kubernetes.
+    pub labels: BTreeMap<String, String>,
+    /// What is mounted into it.
+    pub mounts: Vec<MountPoint>,
+    /// What the host publishes of it, beside the API.
+    pub ports: Vec<PortMapping>,
+    /// Merge patches of its kubeadm documents.
+    pub patches: Vec<String>,
+    /// JSON patches of its kubeadm documents.
+    pub json_patches: Vec<JsonPatch>,
+}
+
+/// One cluster, complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The cluster's name.
+    pub name: String,
+    /// Its nodes, control planes first.
+    pub nodes: Vec<NodeSettings>,
+    /// The address family.
+    pub family: Family,
+    /// The host's address of the API.
+    pub api_address: String,
+    /// The host's port of the API; `None` is any free one.
+    pub api_port: Option<u16>,
+    /// The addresses of pods.
+    pub pod_subnet: String,
+    /// The addresses of services.
+    pub service_subnet: String,
+    /// Whether the node image's own pod network is installed.
+    pub default_cni: bool,
+    /// How services are reached; `none` is without kube-proxy.
+    pub proxy_mode: String,
+    /// Search domains of the nodes; `None` leaves the host's.
+    pub dns_search: Option<Vec<String>>,
+    /// Feature gates.
+    pub feature_gates: BTreeMap<String, bool>,
+    /// API groups that are switched on or off.
+    pub runtime_config: BTreeMap<String, String>,
+    /// Further arguments of the API server.
+    pub api_arguments: BTreeMap<String, String>,
+    /// Merge patches of all nodes' kubeadm documents.
+    pub patches: Vec<String>,
+    /// JSON patches of all nodes' kubeadm documents.
+    pub json_patches: Vec<JsonPatch>,
+    /// TOML merged into containerd's configuration.
+    pub containerd_patches: Vec<String>,
+    /// JSON patches of containerd's configuration.
+    pub containerd_json_patches: Vec<String>,
+}
+
+impl Settings {
+    /// Reads a definition.
+    pub fn of(spec: &Spec) -> Self {
+        let own = &spec.distribution.options;
+        let empty = Options::new();
+        let file = own.get("config").and_then(Tree::as_map).unwrap_or(&empty);
+        let networking = file
+            .get("networking")
+            .and_then(Tree::as_map)
+            .unwrap_or(&empty);
+        let text = |key: &str, theirs: &str| {
+            let value = own.get(key).or_else(|| networking.get(theirs));
+            value.and_then(Tree::as_text).map(String::from)
+        };
+        let family = match text("ip_family", "ipFamily").as_deref() {
+            Some("ipv6") => Family::V6,
+            Some("dual") => Family::Dual,
+            _ => Family::V4,
+        };
+        let port = own
+            .get("api_server_port")
+            .or_else(|| networking.get("apiServerPort"));
+        let dns = own
+            .get("dns_search")
+            .or_else(|| networking.get("dnsSearch"));
+        let is_disabled = networking
+            .get("disableDefaultCNI")
+            .and_then(Tree::as_bool)
+            .unwrap_or(false);
+        let default_cni = own
+            .get("default_cni")
+            .and_then(Tree::as_bool)
+            .unwrap_or(!is_disabled && spec.in_slot(Slot::Cni).is_none());
+        let (pods, services) = match family {
+            Family::V4 => ("10.244.0.0/16", "10.96.0.0/16"),
+            Family::V6 => ("fd00:10:244::/56", "fd00:10:96::/112"),
+            Family::Dual => (
+                "10.244.0.0/16,fd00:10:244::/56",
+                "10.96.0.0/16,fd00:10:96::/112",
+            ),
+        };
+        let loopback = if family == Family::V6 {
+            "::1"
+        } else {
+            "127.0.0.1"
+        };
+        let mut patches = texts(file.get("kubeadmConfigPatches"));
+        patches.extend(texts(own.get("kubeadm_patches")));
+        let mut containerd_patches = texts(file.get("containerdConfigPatches"));
+        containerd_patches.extend(features(spec));
+        containerd_patches.extend(texts(own.get("containerd_patches")));
+        let mut feature_gates = gates(file.get("featureGates"));
+        feature_gates.extend(gates(own.get("feature_gates")));
+        let mut runtime_config = words(file.get("runtimeConfig"));
+        runtime_config.extend(words(own.get("runtime_config")));
+        Self {
+            name: spec.name.to_string(),
+            nodes: all_nodes(spec, file, family),
+            family,
+            api_address: text("api_server_address", "apiServerAddress")
+                .unwrap_or_else(|| loopback.to_string()),
+            api_port: port.and_then(Tree::as_int).and_then(free_or),
+            pod_subnet: text("pod_subnet", "podSubnet").unwrap_or_else(|| pods.to_string()),
+            service_subnet: text("service_subnet", "serviceSubnet")
+                .unwrap_or_else(|| services.to_string()),
+            default_cni,
+            proxy_mode: text("kube_proxy_mode", "kubeProxyMode")
+                .unwrap_or_else(|| "iptables".to_string()),
+            dns_search: dns.map(|dns| texts(Some(dns))),
+            feature_gates,
+            runtime_config,
+            api_arguments: oidc(spec),
+            patches,
+            json_patches: json_patches(file),
+            containerd_patches,
+            containerd_json_patches: texts(file.get("containerdConfigPatchesJSON6902")),
+        }
+    }
+
+    /// The node of a name.
+    pub fn node(&self, name: &str) -> Option<&NodeSettings> {
+        self.nodes.iter().find(|node| node.name == name)
+    }
+
+    /// The control planes.
+    pub fn control_planes(&self) -> impl Iterator<Item = &NodeSettings> {
+        self.nodes
+            .iter()
+            .filter(|node| node.role == Role::ControlPlane)
+    }
+
+    /// Whether a load balancer stands before several control planes.
+    pub fn is_balanced(&self) -> bool {
+        self.control_planes().count() > 1
+    }
+
+    /// The name of the load balancer's container.
+    pub fn balancer(&self) -> String {
+        format!("{}-external-load-balancer", self.name)
+    }
+
+    /// The host that nodes reach the API at: the load balancer, or the only control plane.
+    pub fn endpoint(&self) -> String {
+        if self.is_balanced() {
+            return self.balancer();
+        }
+        format!("{}-control-plane", self.name)
+    }
+
+    /// Whether pods may run on control planes because there is no other node.
+    pub fn is_alone(&self) -> bool {
+        self.nodes.len() == 1
+    }
+}
+
+/// A port where 0 and −1 mean any free one.
+fn free_or(port: i64) -> Option<u16> {
+    u16::try_from(port).ok().filter(|port| *port > 0)
+}
+
+fn all_nodes(spec: &Spec, file: &Options, family: Family) -> Vec<NodeSettings> {
+    let own = &spec.distribution.options;
+    let listed = kind::roles(file);
+    let chosen = of(spec.distribution.kind).image(spec);
+    // A version or an image that the script names wins over the file's images.
+    let is_chosen = own.contains_key("image") || spec.kubernetes.is_some();
+    let empty = Options::new();
+    let mut seen: BTreeMap<Role, usize> = BTreeMap::new();
+    let mut is_first = true;
+    let mut all = Vec::new();
+    for node in nodes(spec) {
+        let index = seen.entry(node.role).or_default();
+        let theirs = listed
+            .iter()
+            .filter(|(role, _)| *role == node.role)
+            .nth(*index)
+            .map_or(&empty, |(_, theirs)| *theirs);
+        *index += 1;
+        let image = theirs
+            .get("image")
+            .and_then(Tree::as_text)
+            .filter(|_| !is_chosen);
+        let mut mounts = mount::of_file(theirs);
+        mounts.extend(mount::of_script(own.get("mounts")));
+        let mut ports = port_mappings(theirs.get("extraPortMappings"), FILE, family);
+        if is_first {
+            ports.extend(port_mappings(own.get("port_mappings"), SCRIPT, family));
+        }
+        is_first = false;
+        all.push(NodeSettings {
+            image: image.map_or_else(|| chosen.clone(), String::from),
+            labels: words(theirs.get("labels")),
+            mounts,
+            ports,
+            patches: texts(theirs.get("kubeadmConfigPatches")),
+            json_patches: json_patches(theirs),
+            name: node.name,
+            role: node.role,
+        });
+    }
+    all
+}
+
+/// What the keys of a port mapping are called, and the address without a wish.
+struct PortKeys {
+    container: &'static str,
+    host: &'static str,
+    address: &'static str,
+    open: bool,
+}
+
+const FILE: &PortKeys = &PortKeys {
+    container: "containerPort",
+    host: "hostPort",
+    address: "listenAddress",
+    open: true,
+};
+const SCRIPT: &PortKeys = &PortKeys {
+    container: "container_port",
+    host: "host_port",
+    address: "listen_address",
+    open: false,
+};
+
+fn port_mappings(list: Option<&Tree>, keys: &PortKeys, family: Family) -> Vec<PortMapping> {
+    let list = list.and_then(Tree::as_list).unwrap_or_default();
+    list.iter()
+        .filter_map(Tree::as_map)
+        .filter_map(|map| {
+            let text = |key: &str| map.get(key).and_then(Tree::as_text);
+            let default = match (keys.open, family) {
+                (true, Family::V6) => "::",
+                (true, _) => "0.0.0.0",
+                (false, Family::V6) => "::1",
+                (false, _) => "127.0.0.1",
+            };
+            Some(PortMapping {
+                container: u16::try_from(map.get(keys.container)?.as_int()?).ok()?,
+                host: map.get(keys.host).and_then(Tree::as_int).and_then(free_or),
+                address: text(keys.address).unwrap_or(default).to_string(),
+                protocol: match text("protocol").map(str::to_lowercase).as_deref() {
+                    Some("udp") => "udp",
+                    Some("sctp") => "sctp",
+                    _ => "tcp",
+                },
+            })
+        })
+        .collect()
+}
+
+fn json_patches(options: &Options) -> Vec<JsonPatch> {
+    let list = options
+        .get("kubeadmConfigPatchesJSON6902")
+        .and_then(Tree::as_list)
+        .unwrap_or_default();
+    list.iter()
+        .filter_map(Tree::as_map)
+        .map(|map| {
+            let text = |key: &str| map.get(key).and_then(Tree::as_text).unwrap_or_default();
+            JsonPatch {
+                api_version: format!("{}/{}", text("group"), text("version")),
+                kind: text("kind").to_string(),
+                patch: text("patch").to_string(),
+            }
+        })
+        .collect()
+}
+
+/// What settings of the cluster ask of containerd.
+fn features(spec: &Spec) -> Vec<String> {
+    let is_on = |key: &str| spec.settings.get(key).and_then(Tree::as_bool) == Some(true);
+    let mut patches = Vec::new();
+    if is_on("image_verification") {
+        patches.push(
+            "[plugins.\"io.containerd.image-verifier.v1.bindir\"]\n  bin_dir = \"/opt/image-verifier/bin\"\n  max_verifiers = 10\n  per_verifier_timeout = \"10s\"\n"
+                .to_string(),
+        );
+    }
+    if is_on("cdi") {
+        patches
+            .push("[plugins.\"io.containerd.grpc.v1.cri\"]\n  enable_cdi = true\n".to_string());
+    }
+    patches
+}
+
+/// What an identity provider asks of the API server.
+fn oidc(spec: &Spec) -> BTreeMap<String, String> {
+    let Some(oidc) = spec.settings.get("oidc").and_then(Tree::as_map) else {
+        return BTreeMap::new();
+    };
+    [
+        ("issuer_url", "oidc-issuer-url"),
+        ("client_id", "oidc-client-id"),
+        ("username_claim", "oidc-username-claim"),
+        ("username_prefix", "oidc-username-prefix"),
+        ("groups_claim", "oidc-groups-claim"),
+        ("groups_prefix", "oidc-groups-prefix"),
+    ]
+    .into_iter()
+    .filter_map(|(key, argument)| {
+        Some((argument.to_string(), oidc.get(key)?.as_text()?.to_string()))
+    })
+    .collect()
+}
+
+fn texts(list: Option<&Tree>) -> Vec<String> {
+    let list = list.and_then(Tree::as_list).unwrap_or_default();
+    list.iter()
+        .filter_map(Tree::as_text)
+        .map(String::from)
+        .collect()
+}
+
+fn gates(map: Option<&Tree>) -> BTreeMap<String, bool> {
+    let map = map.and_then(Tree::as_map).into_iter().flatten();
+    map.filter_map(|(name, on)| Some((name.clone(), on.as_bool()?)))
+        .collect()
+}
+
+/// A map whose values are texts or booleans.
+fn words(map: Option<&Tree>) -> BTreeMap<String, String> {
+    let map = map.and_then(Tree::as_map).into_iter().flatten();
+    map.filter_map(|(name, value)| {
+        let text = match value {
+            Tree::Text(text) => text.clone(),
+            Tree::Bool(answer) => answer.to_string(),
+            _ => return None,
+        };
+        Some((name.clone(), text))
+    })
+    .collect()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::axis::{Distribution, Provider};
+    use crate::spec::{DistributionSpec, Draft, ProviderSpec, check};
+
+    /// A cluster with these settings and options.
+    pub(crate) fn spec(settings: serde_json::Value, options: serde_json::Value) -> Spec {
+        let map = |json: &serde_json::Value| Tree::from_json(json).as_map().cloned().unwrap();
+        let draft = Draft {
+            name: "dev".into(),
+            distribution: Some(DistributionSpec {
+                kind: Distribution::Vanilla,
+                options: map(&options),
+            }),
+            provider: Some(ProviderSpec {
+                kind: Provider::Docker,
+                options: Options::new(),
+            }),
+            settings: map(&settings),
+            ..Draft::default()
+        };
+        check(&draft).unwrap()
+    }
+
+    #[test]
+    fn defaults_are_kinds() {
+        let settings = Settings::of(&spec(
+            serde_json::json!({ "kubernetes": "1.35.4" }),
+            serde_json::json!({}),
+        ));
+        assert_eq!(settings.endpoint(), "dev-control-plane");
+        assert_eq!(settings.nodes[0].image, "kindest/node:v1.35.4");
+        assert_eq!(
+            (settings.pod_subnet.as_str(), settings.proxy_mode.as_str()),
+            ("10.244.0.0/16", "iptables")
+        );
+        assert!(settings.default_cni && settings.is_alone() && !settings.is_balanced());
+    }
+
+    #[test]
+    fn the_script_wins_over_the_file_and_the_file_over_defaults() {
+        let file = serde_json::json!({
+            "nodes": [
+                { "role": "control-plane", "image": "a:1" },
+                { "role": "worker", "image": "b:1", "labels": { "zone": "a" } },
+                { "role": "worker", "extraPortMappings": [{ "containerPort": 80, "hostPort": -1, "protocol": "UDP" }] },
+            ],
+            "networking": { "podSubnet": "10.1.0.0/16", "serviceSubnet": "10.2.0.0/16", "disableDefaultCNI": true },
+            "featureGates": { "A": true, "B": true },
+        });
+        let options = serde_json::json!({ "config": file, "pod_subnet": "10.9.0.0/16", "feature_gates": { "B": false } });
+        let settings = Settings::of(&spec(serde_json::json!({}), options.clone()));
+        let names: Vec<&str> = settings
+            .nodes
+            .iter()
+            .map(|node| node.name.as_str())
+            .collect();
+        assert_eq!(names, ["dev-control-plane", "dev-worker", "dev-worker2"]);
+        assert_eq!(settings.nodes[1].image, "b:1");
+        assert_eq!(
+            settings.nodes[2].ports[0],
+            PortMapping {
+                container: 80,
+                host: None,
+                address: "0.0.0.0".into(),
+                protocol: "udp"
+            }
+        );
+        assert_eq!(settings.pod_subnet, "10.9.0.0/16");
+        assert_eq!(settings.service_subnet, "10.2.0.0/16");
+        assert_eq!(
+            settings.feature_gates,
+            [("A".to_string(), true), ("B".to_string(), false)].into()
+        );
+        assert!(!settings.default_cni);
+        let counted = Settings::of(&spec(
+            serde_json::json!({ "workers": 1, "control_planes": 3, "kubernetes": "1.35.4" }),
+            options,
+        ));
+        assert_eq!(counted.nodes.len(), 4);
+        assert_eq!(counted.nodes[3].image, "kindest/node:v1.35.4");
+        assert_eq!(counted.endpoint(), "dev-external-load-balancer");
+    }
+}
