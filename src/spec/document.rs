@@ -16,6 +16,13 @@ use crate::error::{Error, Result};
 /// How deep a file may be nested.
 const DEPTH: usize = 64;
 
+/// Reads the documents of a text as values; `y` and `on` stay the texts they are, empty documents are left out.
+pub fn values(text: &str) -> Result<Vec<serde_json::Value>, serde_saphyr::Error> {
+    let options = serde_saphyr::options! { strict_booleans: true };
+    let all: Vec<serde_json::Value> = serde_saphyr::from_multiple_with_options(text, options)?;
+    Ok(all.into_iter().filter(|value| !value.is_null()).collect())
+}
+
 /// A file that was read.
 pub struct Document {
     source: Source,

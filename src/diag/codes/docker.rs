@@ -89,4 +89,19 @@ or kernel modules. The engine's words are in the message. `ksail doctor` says wh
     FOREIGN_FILE = "E0821" Invalid "a file of another tool cannot be read"
 "kwokctl, kind and k3d keep files that ksail reads so that their clusters can be used from here. This one does not have the
 form it should. It was left as it is; mend it, or delete the cluster with the tool that made it."
+
+    BAD_NODE_IMAGE = "E0840" Invalid "an image is no node image"
+"Nodes of Vanilla clusters are made of images that carry Kubernetes, containerd and some manifests, such as kindest/node. The image
+that was named lacks what the message says. Leave `image` out to have the one that goes with the Kubernetes version, or build
+one with `kind build node-image`."
+
+    NO_IPV6 = "E0841" Unsupported "the engine gives nodes no IPv6 address"
+"The cluster was asked to use IPv6, and the node's network has none. The engine was started without IPv6, or the network `kind` was
+made without it by an earlier run. Remove the network once no cluster uses it, switch IPv6 on in the engine's configuration and
+run again, or use `ip_family: \"ipv4\"`."
+
+    ADDRESS_CHANGED = "E0842" Conflict "a control plane came back with another address"
+"Control planes of one cluster know each other by address. After a stop the engine gave one of them an address that another
+container holds now, and etcd does not find its members again. Stop the container that holds the address and start the cluster
+again, or delete the cluster and run its script."
 }

@@ -7,10 +7,10 @@ use super::settings::{Family, Settings};
 /// The image of the load balancer.
 pub const IMAGE: &str = "docker.io/envoyproxy/envoy:v1.36.2";
 /// The folder of its files.
-pub const FOLDER: &str = "/home/envoy";
+pub(super) const FOLDER: &str = "/home/envoy";
 
 /// What the container runs: it begins without targets and is given them later.
-pub fn command(cluster: &str, name: &str) -> Vec<String> {
+pub(super) fn command(cluster: &str, name: &str) -> Vec<String> {
     let source = |kind: &str| json!({ "resource_api_version": "V3", "path_config_source": { "path": format!("{FOLDER}/{kind}.yaml") } });
     let bootstrap = json!({
         "node": { "cluster": cluster, "id": name },
@@ -33,7 +33,7 @@ pub fn command(cluster: &str, name: &str) -> Vec<String> {
 }
 
 /// The cluster of targets (`cds.yaml`).
-pub fn targets(settings: &Settings) -> String {
+pub(super) fn targets(settings: &Settings) -> String {
     let is_v6 = settings.family == Family::V6;
     let endpoints: Vec<_> = settings
         .control_planes()
@@ -75,7 +75,7 @@ pub fn targets(settings: &Settings) -> String {
 }
 
 /// The listener (`lds.yaml`).
-pub fn listener(settings: &Settings) -> String {
+pub(super) fn listener(settings: &Settings) -> String {
     let address = if settings.family == Family::V6 {
         "::"
     } else {
@@ -100,7 +100,9 @@ pub fn listener(settings: &Settings) -> String {
 /// The command that puts both in place; Envoy notices files that are renamed, and wants the targets first.
 pub fn update(settings: &Settings) -> Vec<String> {
     let write = |kind: &str, text: String| {
-        format!("printf '%s' '{text}' >{FOLDER}/{kind}.yaml.tmp && chmod 0666 {FOLDER}/{kind}.yaml.tmp && mv {FOLDER}/{kind}.yaml.tmp {FOLDER}/{kind}.yaml")
+        format!(
+            "printf '%s' '{text}' >{FOLDER}/{kind}.yaml.tmp && chmod 0666 {FOLDER}/{kind}.yaml.tmp && mv {FOLDER}/{kind}.yaml.tmp {FOLDER}/{kind}.yaml"
+        )
     };
     let script = format!(
         "mkdir -p {FOLDER} && {} && {}",

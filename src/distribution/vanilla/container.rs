@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::balancer;
+use super::balancer as envoy;
 use super::mount::MountPoint;
 use super::settings::{Family, NodeSettings, Settings};
 use crate::facts::Role;
@@ -67,7 +67,11 @@ pub fn node(settings: &Settings, node: &NodeSettings, host: &Host) -> Container 
     Container {
         privileged: true,
         security: vec!["seccomp=unconfined".into(), "apparmor=unconfined".into()],
-        tmpfs: [("/tmp".into(), String::new()), ("/run".into(), String::new())].into(),
+        tmpfs: [
+            ("/tmp".into(), String::new()),
+            ("/run".into(), String::new()),
+        ]
+        .into(),
         env: environment(settings, node, host),
         mounts,
         sysctls,
@@ -85,7 +89,7 @@ pub fn node(settings: &Settings, node: &NodeSettings, host: &Host) -> Container 
 pub fn balancer(settings: &Settings, image: &str) -> Container {
     let name = settings.balancer();
     Container {
-        command: Some(balancer::command(&settings.name, &name)),
+        command: Some(envoy::command(&settings.name, &name)),
         ports: vec![api_port(settings, true)],
         ..base(settings, &name, image, BALANCER)
     }
@@ -232,7 +236,12 @@ mod tests {
         let worker = node(&settings, &settings.nodes[1], &Host::default());
         assert!(worker.ports.is_empty() && !worker.env.contains_key("KUBECONFIG"));
         assert!(worker.mounts.iter().any(|mount| mount.target == "/b"));
-        assert!(worker.mounts.iter().any(|mount| mount.source == Source::Anonymous && mount.target == "/var"));
+        assert!(
+            worker
+                .mounts
+                .iter()
+                .any(|mount| mount.source == Source::Anonymous && mount.target == "/var")
+        );
     }
 
     #[test]

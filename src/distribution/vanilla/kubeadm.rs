@@ -11,7 +11,7 @@ use crate::spec::Version;
 /// Where kubeadm's configuration is on every node.
 pub const PATH: &str = "/kind/kubeadm.conf";
 /// The token that nodes join with; the API is reachable from this machine only.
-pub const TOKEN: &str = "abcdef.0123456789abcdef";
+pub(super) const TOKEN: &str = "abcdef.0123456789abcdef";
 /// The port of the API inside.
 pub const PORT: u16 = 6443;
 
@@ -35,8 +35,11 @@ impl Place {
         match settings.family {
             Family::V4 => v4.into_iter().collect(),
             Family::V6 => v6.into_iter().collect(),
-            Family::Dual if settings.service_subnet.starts_with(|c: char| c.is_ascii_digit())
-                && !first(&settings.service_subnet).contains(':') =>
+            Family::Dual
+                if settings
+                    .service_subnet
+                    .starts_with(|c: char| c.is_ascii_digit())
+                    && !first(&settings.service_subnet).contains(':') =>
             {
                 v4.into_iter().chain(v6).collect()
             }
@@ -162,10 +165,7 @@ fn cluster(settings: &Settings, version: &Version, form: Form) -> Value {
 
 fn registration(settings: &Settings, node: &NodeSettings, place: &Place, form: Form) -> Value {
     let arguments = vec![
-        (
-            "node-ip".to_string(),
-            place.addresses(settings).join(","),
-        ),
+        ("node-ip".to_string(), place.addresses(settings).join(",")),
         (
             "provider-id".to_string(),
             format!("kind://docker/{}/{}", settings.name, node.name),

@@ -6,6 +6,7 @@ use super::kubeadm::PORT;
 use super::settings::Settings;
 use crate::diag::codes::docker::BAD_NODE_IMAGE;
 use crate::error::{Error, Result};
+use crate::spec::document;
 
 /// The pod network's manifest in a node.
 pub const CNI: &str = "/kind/manifests/default-cni.yaml";
@@ -36,10 +37,9 @@ pub fn cni(text: &str, settings: &Settings) -> Result<Vec<Value>> {
 
 /// The objects of a manifest, in order.
 pub fn objects(text: &str) -> Result<Vec<Value>> {
-    let all: Vec<Value> = serde_saphyr::from_multiple(text).map_err(|cause| {
+    document::values(text).map_err(|cause| {
         Error::new(&BAD_NODE_IMAGE, "a manifest of the node image is no YAML").because(cause)
-    })?;
-    Ok(all.into_iter().filter(|object| !object.is_null()).collect())
+    })
 }
 
 /// What very old images have in place of a manifest for storage.

@@ -46,7 +46,10 @@ pub(super) fn of_script(list: Option<&Tree>) -> Vec<MountPoint> {
             Some(MountPoint {
                 host: text("host_path")?,
                 container: text("container_path")?,
-                read_only: map.get("read_only").and_then(Tree::as_bool).unwrap_or(false),
+                read_only: map
+                    .get("read_only")
+                    .and_then(Tree::as_bool)
+                    .unwrap_or(false),
                 propagation: None,
                 relabel: false,
             })

@@ -8,12 +8,13 @@ use serde_json::{Value, json};
 use super::settings::JsonPatch;
 use crate::diag::codes::model::BAD_VALUE;
 use crate::error::{Error, Result};
+use crate::spec::document;
 use crate::spec::options::kind;
 
 /// Applies merge patches, each with one document or several, to the documents of their kinds.
 pub(super) fn merge(documents: &mut [Value], patches: &[String]) -> Result<()> {
     for text in patches {
-        let patches: Vec<Value> = serde_saphyr::from_multiple(text)
+        let patches = document::values(text)
             .map_err(|cause| Error::new(&BAD_VALUE, "a patch is no YAML").because(cause))?;
         for patch in patches {
             for document in documents.iter_mut() {
@@ -42,7 +43,11 @@ pub(super) fn apply(documents: &mut [Value], patches: &[JsonPatch]) -> Result<()
 }
 
 /// Merges TOML patches into containerd's configuration, then applies JSON patches; `None` if nothing changes.
-pub fn containerd(config: &str, merges: &[String], operations: &[String]) -> Result<Option<String>> {
+pub fn containerd(
+    config: &str,
+    merges: &[String],
+    operations: &[String],
+) -> Result<Option<String>> {
     if merges.is_empty() && operations.is_empty() {
         return Ok(None);
     }
@@ -85,7 +90,11 @@ fn operate(document: &mut Value, text: &str) -> Result<()> {
 }
 
 fn fits(document: &Value, patch: &Value) -> bool {
-    let is_same = |key: &str| patch.get(key).is_none_or(|wanted| document.get(key) == Some(wanted));
+    let is_same = |key: &str| {
+        patch
+            .get(key)
+            .is_none_or(|wanted| document.get(key) == Some(wanted))
+    };
     patch.get("kind").is_some() && is_same("kind") && is_same("apiVersion")
 }
 
@@ -137,10 +146,7 @@ fn arguments(there: Option<&Value>, given: &Value) -> Value {
             .collect(),
         other => return other.clone(),
     };
-    let mut all: Vec<Value> = there
-        .and_then(Value::as_array)
-        .cloned()
-        .unwrap_or_default();
+    let mut all: Vec<Value> = there.and_then(Value::as_array).cloned().unwrap_or_default();
     for (name, _) in &given {
         all.retain(|entry| entry["name"] != name.as_str());
     }
@@ -196,11 +202,7 @@ mod tests {
             kind: "C".into(),
             patch: patch.into(),
         };
-        apply(
-            &mut documents,
-            &[patch("- {op: add, path: /a, value: 1}")],
-        )
-        .unwrap();
+        apply(&mut documents, &[patch("- {op: add, path: /a, value: 1}")]).unwrap();
         assert_eq!(documents[0]["a"], 1);
         assert_eq!(
             apply(&mut documents, &[patch("- {op: remove, path: /b}")])

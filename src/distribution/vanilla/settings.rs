@@ -346,8 +346,7 @@ fn features(spec: &Spec) -> Vec<String> {
         );
     }
     if is_on("cdi") {
-        patches
-            .push("[plugins.\"io.containerd.grpc.v1.cri\"]\n  enable_cdi = true\n".to_string());
+        patches.push("[plugins.\"io.containerd.grpc.v1.cri\"]\n  enable_cdi = true\n".to_string());
     }
     patches
 }

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use crate::diag::codes::model::{BAD_VALUE, CONTRADICTION};
 use crate::error::Error;
 use crate::facts::Role;
+use crate::spec::document;
 use crate::spec::field::{Field, Shape, field};
 use crate::spec::tree::{Options, Tree};
 
@@ -360,8 +361,7 @@ fn yaml_patches(options: &Options, key: &str, path: &str, problems: &mut Vec<Err
     let dot = if path.is_empty() { "" } else { "." };
     for (index, text) in texts(options, key) {
         let path = format!("{path}{dot}{key}[{index}]");
-        let read: Result<Vec<serde_json::Value>, _> = serde_saphyr::from_multiple(text);
-        match read {
+        match document::values(text) {
             Err(cause) => problems.push(
                 Error::new(&BAD_VALUE, "the patch is no YAML")
                     .because(cause)
@@ -369,10 +369,9 @@ fn yaml_patches(options: &Options, key: &str, path: &str, problems: &mut Vec<Err
             ),
             Ok(documents) => {
                 let has_kind = |document: &serde_json::Value| {
-                    document.is_null()
-                        || document
-                            .get("kind")
-                            .is_some_and(serde_json::Value::is_string)
+                    document
+                        .get("kind")
+                        .is_some_and(serde_json::Value::is_string)
                 };
                 if !documents.iter().all(has_kind) {
                     problems.push(
