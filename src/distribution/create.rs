@@ -233,12 +233,14 @@ fn as_machines(spec: &Spec, after: &[String], steps: &mut Vec<Step>) -> Vec<Stri
     }
     let image = distro.image(spec);
     let mut joins = Vec::new();
+    let mut last_control: Option<String> = None;
+    let count = all.len();
     let first = all
         .first()
         .map(|node| node.name.clone())
         .unwrap_or_default();
     for node in all {
-        let name = node.name.clone();
+        let (name, role) = (node.name.clone(), node.role);
         if spec.distribution.kind == crate::axis::Distribution::Kwok && node.role == Role::Worker {
             continue;
         }
@@ -272,6 +274,11 @@ fn as_machines(spec: &Spec, after: &[String], steps: &mut Vec<Step>) -> Vec<Stri
         } else {
             let id = format!("join/{name}");
             let action = Action::Join { node: name.clone() };
+            let mut before = vec![machine, "bootstrap".to_string()];
+            if role == Role::ControlPlane {
+                // etcd takes in one member after another.
+                before.extend(last_control.replace(id.clone()));
+            }
             steps.push(
                 Step::new(
                     &id,
@@ -279,7 +286,7 @@ fn as_machines(spec: &Spec, after: &[String], steps: &mut Vec<Step>) -> Vec<Stri
                     "the definition asks for it",
                     action,
                 )
-                .after([machine, "bootstrap".into()]),
+                .after(before),
             );
             joins.push(id);
         }
@@ -299,6 +306,13 @@ fn as_machines(spec: &Spec, after: &[String], steps: &mut Vec<Step>) -> Vec<Stri
         joins.push("nodes".into());
     }
     joins.push("bootstrap".into());
+    if distro.is_ready_alone(spec) {
+        let action = Action::Ready { nodes: count };
+        steps.push(
+            Step::new("ready", "wait for the nodes", "workloads need them", action).after(joins),
+        );
+        joins = vec!["ready".into()];
+    }
     joins
 }
 

@@ -46,6 +46,10 @@ pub trait Distro: Sync {
     fn network(&self, spec: &Spec) -> String;
     /// The workloads that it brings in kube-system and elsewhere, as namespace and workload.
     fn brings(&self) -> &'static [(&'static str, Workload)];
+    /// Whether nodes that are machines become Ready by what the distribution brings, without any component.
+    fn is_ready_alone(&self, _: &Spec) -> bool {
+        false
+    }
     /// Whether the control plane shows itself as nodes.
     fn shows_control_planes(&self) -> bool {
         true

@@ -84,6 +84,8 @@ pub struct Seen {
     pub ports: Vec<Bound>,
     /// Its IPv4 addresses by network; empty unless it runs.
     pub addresses: BTreeMap<String, String>,
+    /// Its IPv6 addresses by network; empty unless it runs.
+    pub addresses6: BTreeMap<String, String>,
     /// Its other names by network.
     pub aliases: BTreeMap<String, Vec<String>>,
 }
@@ -207,10 +209,15 @@ fn seen(answer: ContainerInspectResponse) -> Seen {
         .unwrap_or(ContainerStateStatusEnum::EMPTY)
         .to_string();
     let mut addresses = BTreeMap::new();
+    let mut addresses6 = BTreeMap::new();
     let mut aliases = BTreeMap::new();
     for (network, endpoint) in networks.into_iter().collect::<BTreeMap<_, _>>() {
         if let Some(address) = endpoint.ip_address.filter(|address| !address.is_empty()) {
             addresses.insert(network.clone(), address);
+        }
+        let address6 = endpoint.global_ipv6_address.filter(|a| !a.is_empty());
+        if let Some(address) = address6 {
+            addresses6.insert(network.clone(), address);
         }
         aliases.insert(network, endpoint.aliases.unwrap_or_default());
     }
@@ -233,6 +240,7 @@ fn seen(answer: ContainerInspectResponse) -> Seen {
         tty: config.tty.unwrap_or_default(),
         ports,
         addresses,
+        addresses6,
         aliases,
     }
 }

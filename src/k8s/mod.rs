@@ -12,7 +12,7 @@ pub use connect::connect;
 pub use kinds::{Kind, Kinds};
 pub use kube::Client;
 pub use look::{Health, components, health, nodes, version};
-pub use node::{ensure_nodes, wait_ready};
+pub use node::{ensure_nodes, unlabel, wait_ready};
 pub use objects::{Executed, Objects, Place, Selection};
 
 use crate::diag::codes::run::API_FAILED;

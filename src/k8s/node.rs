@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::core::v1::Node as Object;
-use kube::api::{Api, DeleteParams, ListParams, PostParams, WatchEvent, WatchParams};
+use kube::api::{
+    Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams,
+};
 use kube::{Client, ResourceExt as _};
 use serde_json::{Value, json};
 
@@ -99,6 +101,18 @@ fn object(node: &Node) -> Value {
             },
         },
     })
+}
+
+/// Takes a label away from a node; not having it is fine.
+pub async fn unlabel(client: &Client, node: &str, label: &str) -> Result<()> {
+    let patch = json!({ "metadata": { "labels": { label: null } } });
+    let api = Api::<Object>::all(client.clone());
+    let answer = api
+        .patch(node, &PatchParams::default(), &Patch::Merge(&patch))
+        .await;
+    answer
+        .map(|_| ())
+        .map_err(|cause| failed(format!("taking a label from node {node}"), cause))
 }
 
 /// Waits until this many nodes are there and each is Ready; says what it last saw.

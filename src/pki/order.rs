@@ -119,6 +119,22 @@ impl Order {
         Ok(order)
     }
 
+    /// Lets a server be a client, too, as members of etcd are to each other.
+    #[must_use]
+    pub fn and_client(mut self) -> Self {
+        self.params
+            .extended_key_usages
+            .push(ExtendedKeyUsagePurpose::ClientAuth);
+        self
+    }
+
+    /// A client without a group.
+    pub fn user(name: &str, serial: [u8; 16], validity: Validity) -> Self {
+        let mut order = Self::new(name, serial, validity);
+        order.leaf(ExtendedKeyUsagePurpose::ClientAuth);
+        order
+    }
+
     fn leaf(&mut self, purpose: ExtendedKeyUsagePurpose) {
         self.params.key_usages = vec![
             KeyUsagePurpose::DigitalSignature,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::balancer as envoy;
 use super::mount::MountPoint;
 use super::settings::{Family, NodeSettings, Settings};
+use super::store;
 use crate::facts::Role;
 use crate::secret::Secret;
 use crate::step::{Attachment, Container, Mount, Port, Restart, Source};
@@ -25,6 +26,8 @@ pub struct Host {
     pub rootless: bool,
     /// Whether nodes need the device mapper's folder to know their file system.
     pub device_mapper: bool,
+    /// Whether image layers can be used where they are in the node image instead of being copied for each node.
+    pub layered: bool,
     /// Proxies that nodes use, by the name of the variable, upper case.
     pub proxies: BTreeMap<String, String>,
     /// The subnets of the network, which need no proxy.
@@ -33,15 +36,18 @@ pub struct Host {
 
 /// The container of a node.
 pub fn node(settings: &Settings, node: &NodeSettings, host: &Host) -> Container {
-    let mut mounts = vec![
-        bind("/lib/modules", "/lib/modules", true),
-        Mount {
-            source: Source::Anonymous,
-            target: "/var".into(),
-            read_only: false,
-            propagation: None,
-        },
-    ];
+    let mut mounts = vec![bind("/lib/modules", "/lib/modules", true)];
+    let volumes = if settings.shares_images && host.layered {
+        store::VOLUMES
+    } else {
+        &["/var"]
+    };
+    mounts.extend(volumes.iter().map(|target| Mount {
+        source: Source::Anonymous,
+        target: (*target).into(),
+        read_only: false,
+        propagation: None,
+    }));
     if host.device_mapper && !host.rootless {
         mounts.push(bind("/dev/mapper", "/dev/mapper", false));
     }

@@ -12,6 +12,9 @@ use crate::spec::Version;
 pub const PATH: &str = "/kind/kubeadm.conf";
 /// The token that nodes join with; the API is reachable from this machine only.
 pub(super) const TOKEN: &str = "abcdef.0123456789abcdef";
+/// Where a node finds the cluster that it joins. By token alone it would wait until the control plane has signed what
+/// everybody may read, and look again only every five seconds.
+pub const DISCOVERY: &str = "/kind/discovery.conf";
 /// The port of the API inside.
 pub const PORT: u16 = 6443;
 
@@ -73,10 +76,31 @@ pub fn config(
     patch::apply(&mut documents, &settings.json_patches)?;
     patch::merge(&mut documents, &node.patches)?;
     patch::apply(&mut documents, &node.json_patches)?;
+    for document in &mut documents {
+        // A patch that brings its own way of discovery means it; kubeadm takes only one.
+        if document.pointer("/discovery/bootstrapToken").is_some()
+            && let Some(Value::Object(discovery)) = document.get_mut("discovery")
+        {
+            discovery.remove("file");
+        }
+    }
     let texts = documents
         .iter()
         .map(|document| serde_saphyr::to_string(document).unwrap_or_default());
     Ok(texts.collect::<Vec<_>>().join("---\n"))
+}
+
+/// What a node that joins is told of the cluster: where it is, and who vouches for it (PEM).
+pub fn discovery(settings: &Settings, authority: &str) -> String {
+    use base64::Engine as _;
+    let authority = base64::engine::general_purpose::STANDARD.encode(authority);
+    let server = format!("https://{}:{PORT}", settings.endpoint());
+    let content = json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{ "name": "", "cluster": { "server": server, "certificate-authority-data": authority } }],
+    });
+    serde_saphyr::to_string(&content).unwrap_or_default()
 }
 
 /// The form of kubeadm's documents.
@@ -212,11 +236,10 @@ fn join(settings: &Settings, node: &NodeSettings, place: &Place, form: Form) -> 
         "kind": "JoinConfiguration",
         "apiVersion": form.api(),
         "nodeRegistration": registration(settings, node, place, form),
-        "discovery": { "bootstrapToken": {
-            "apiServerEndpoint": format!("{}:{PORT}", settings.endpoint()),
-            "token": TOKEN,
-            "unsafeSkipCAVerification": true,
-        } },
+        "discovery": {
+            "file": { "kubeConfigPath": DISCOVERY },
+            "tlsBootstrapToken": TOKEN,
+        },
         "skipPhases": ["preflight"],
     });
     if node.role == Role::ControlPlane {
@@ -353,8 +376,8 @@ mod tests {
         assert!(all[1]["nodeRegistration"].get("taints").is_none());
         assert!(all[2].get("controlPlane").is_none());
         assert_eq!(
-            all[2]["discovery"]["bootstrapToken"]["apiServerEndpoint"],
-            "dev-external-load-balancer:6443"
+            all[2]["discovery"],
+            json!({ "file": { "kubeConfigPath": DISCOVERY }, "tlsBootstrapToken": TOKEN })
         );
         assert_eq!(
             all[2]["nodeRegistration"]["kubeletExtraArgs"][0]["value"],
@@ -370,6 +393,9 @@ mod tests {
             "kubeadmConfigPatches": ["kind: ClusterConfiguration\nclusterName: of-cluster\nx: 1\n", "kind: KubeletConfiguration\nserverTLSBootstrap: true\n"],
         });
         let all = documents(json!({}), json!({ "config": file }), 0, "1.35.4");
+        let own = json!({ "kubeadm_patches": ["kind: JoinConfiguration\ndiscovery: {bootstrapToken: {token: a.b}}\n"] });
+        let patched = documents(json!({}), own, 0, "1.35.4");
+        assert!(patched[2]["discovery"].get("file").is_none());
         assert_eq!(
             (&all[0]["clusterName"], &all[0]["x"]),
             (&json!("of-node"), &json!(1))

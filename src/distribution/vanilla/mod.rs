@@ -10,17 +10,19 @@ mod mount;
 mod network;
 mod patch;
 mod settings;
+mod store;
 
 use std::collections::BTreeMap;
 
 pub use balancer::{IMAGE as BALANCER_IMAGE, update as update_balancer};
 pub use container::{BALANCER, CLUSTER, Host, NETWORK, ROLE, balancer, node as container, role};
-pub use kubeadm::{PATH as CONFIG_PATH, PORT as API_PORT, Place, config};
+pub use kubeadm::{DISCOVERY, PATH as CONFIG_PATH, PORT as API_PORT, Place, config, discovery};
 pub use manifest::{CNI, STORAGE, cni, objects, old_storage};
 pub use mount::MountPoint;
 pub use network::{ATTEMPTS, network};
 pub use patch::containerd as patch_containerd;
 pub use settings::{Family, JsonPatch, NodeSettings, PortMapping, Settings};
+pub use store::{PATCH as LAYERS_PATCH, files as layer_files, is_layered};
 
 use super::{CONTROL_PLANE, Distro, counted, empty_labels, kubernetes};
 use crate::component::{Kind, Workload};
@@ -79,6 +81,11 @@ impl Distro for Vanilla {
 
     fn network(&self, _: &Spec) -> String {
         "kind".into()
+    }
+
+    fn is_ready_alone(&self, spec: &Spec) -> bool {
+        // Without a pod network nodes stay NotReady until a component brings one.
+        Settings::of(spec).default_cni
     }
 
     fn brings(&self) -> &'static [(&'static str, Workload)] {

@@ -85,6 +85,8 @@ pub struct Settings {
     pub pod_subnet: String,
     /// The addresses of services.
     pub service_subnet: String,
+    /// Whether nodes share the image layers that the node image holds, where the engine can.
+    pub shares_images: bool,
     /// Whether the node image's own pod network is installed.
     pub default_cni: bool,
     /// How services are reached; `none` is without kube-proxy.
@@ -172,6 +174,7 @@ impl Settings {
             pod_subnet: text("pod_subnet", "podSubnet").unwrap_or_else(|| pods.to_string()),
             service_subnet: text("service_subnet", "serviceSubnet")
                 .unwrap_or_else(|| services.to_string()),
+            shares_images: own.get("share_images").and_then(Tree::as_bool) != Some(false),
             default_cni,
             proxy_mode: text("kube_proxy_mode", "kubeProxyMode")
                 .unwrap_or_else(|| "iptables".to_string()),
@@ -214,6 +217,20 @@ impl Settings {
             return self.balancer();
         }
         format!("{}-control-plane", self.name)
+    }
+
+    /// Whether a patch is about what certificates say and which phases run, so that only kubeadm knows.
+    pub fn patches_cluster(&self) -> bool {
+        const ABOUT: [&str; 2] = ["ClusterConfiguration", "InitConfiguration"];
+        let of_nodes = self.nodes.iter().flat_map(|node| &node.patches);
+        let is_about = |text: &String| ABOUT.iter().any(|kind| text.contains(kind));
+        let json = self.nodes.iter().flat_map(|node| &node.json_patches);
+        self.patches.iter().chain(of_nodes).any(is_about)
+            || self
+                .json_patches
+                .iter()
+                .chain(json)
+                .any(|patch| ABOUT.contains(&patch.kind.as_str()))
     }
 
     /// Whether pods may run on control planes because there is no other node.

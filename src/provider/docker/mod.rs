@@ -45,6 +45,10 @@ pub(super) trait Maker: Send + Sync {
     fn is_control_plane(&self, container: &Listed) -> bool;
     /// The network that the nodes share, with its labels and options.
     fn network(&self, job: &Job<'_>, name: &str) -> Network;
+    /// Makes the network; a distribution may know other ways where the first is barred.
+    fn ensure_network<'a>(&'a self, job: &'a Job<'a>, name: &'a str) -> BoxFuture<'a, Result<()>> {
+        async move { job.own_network(&self.network(job, name)).await }.boxed()
+    }
     /// Makes the machine of a node and starts it.
     fn machine<'a>(
         &'a self,
@@ -179,10 +183,7 @@ impl Docker {
     async fn carry_out(&self, job: &Job<'_>) -> Result<()> {
         let (engine, maker, work) = (job.engine, job.maker, job.work);
         match work.action {
-            Action::Network { name } => {
-                let network = maker.network(job, name);
-                job.own_network(&network).await
-            }
+            Action::Network { name } => maker.ensure_network(job, name).await,
             Action::Registry { name, upstream } => {
                 registry::ensure(job, name, upstream.as_deref()).await
             }

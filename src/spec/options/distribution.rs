@@ -100,6 +100,12 @@ static VANILLA: &[Field] = &[
         "The host's port of the API.",
     ),
     field(
+        "share_images",
+        Shape::Bool,
+        "true",
+        "Whether nodes share the layers in the node image, where the engine can, instead of copying them.",
+    ),
+    field(
         "dns_search",
         Shape::List(&Shape::Text),
         "the host's",

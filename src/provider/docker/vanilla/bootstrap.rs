@@ -1,0 +1,177 @@
+//! Kubernetes on the first control plane: kubeadm runs, and the pod network and storage go in as soon as the API answers,
+//! while kubeadm still does the rest.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::super::Job;
+use super::access;
+use super::machine::{place, read};
+use super::pki::Pki;
+use crate::diag::codes::docker::{BAD_NODE_IMAGE, NOT_IN_TIME};
+use crate::distribution::vanilla::{self, CONFIG_PATH, NodeSettings, Settings};
+use crate::error::{Error, Result};
+use crate::k8s;
+use crate::spec::registry::{LOCAL_PORT, Registry};
+use crate::spec::{Spec, Tree};
+use crate::world::{Access, Happening};
+
+/// What a node has once kubeadm is through with it.
+pub(super) const DONE: &str = "/kind/ksail-done";
+/// What a node has once kubeadm has begun.
+const BEGUN: &str = "/etc/kubernetes/kubelet.conf";
+/// How long the API may take before it answers; kubeadm gives up sooner.
+const PATIENCE: Duration = Duration::from_mins(5);
+/// How often the API is asked whether it answers: nothing tells when a process listens.
+const PACE: Duration = Duration::from_millis(100);
+/// The label that keeps load balancers from a cluster's only node.
+const EXCLUDED: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
+
+/// Starts Kubernetes on the first control plane.
+pub(super) async fn bootstrap(
+    job: &Job<'_>,
+    settings: &Settings,
+    node: &NodeSettings,
+) -> Result<()> {
+    let name = node.name.as_str();
+    let objects = async { manifests(job, settings, node).await };
+    if read(job, name, DONE).await?.is_some() {
+        // A run that was cut off after kubeadm may have left the rest undone.
+        let objects = objects.await?;
+        let access = job.access().await?;
+        return apply(&access, &objects).await;
+    }
+    reset(job, name).await?;
+    let place = place(job, settings, name).await?;
+    let address = [&place.v4, &place.v6]
+        .into_iter()
+        .flatten()
+        .find_map(|text| {
+            text.parse::<IpAddr>()
+                .ok()
+                .filter(|a| a.is_ipv6() == (settings.family == vanilla::Family::V6))
+        });
+    let address = address.ok_or_else(|| {
+        Error::new(&NOT_IN_TIME, format!("the engine gave {name} no address"))
+            .help("look at `docker network inspect kind`")
+    })?;
+    let pki = Pki::make(settings, name, address)?;
+    let (objects, server, ()) = tokio::try_join!(
+        objects,
+        access::server(job.engine, settings.endpoint(), name),
+        job.engine.put_files(name, &pki.files)
+    )?;
+    let access = pki.access(server);
+    tokio::try_join!(init(job, settings, name), apply(&access, &objects))?;
+    if settings.is_alone() {
+        let client = k8s::connect(&access).await?;
+        k8s::unlabel(&client, name, EXCLUDED).await?;
+    }
+    Ok(())
+}
+
+/// Takes back what a run that was cut off began on a node; on a fresh node there is nothing.
+pub(super) async fn reset(job: &Job<'_>, node: &str) -> Result<()> {
+    if read(job, node, BEGUN).await?.is_none() {
+        return Ok(());
+    }
+    let script = "kubeadm reset --force --cri-socket unix:///run/containerd/containerd.sock; rm -rf /etc/kubernetes/pki";
+    job.engine
+        .exec(node, &["bash", "-c", script], None)
+        .await?
+        .success(format!("resetting {node}"))
+        .map(|_| ())
+}
+
+async fn init(job: &Job<'_>, settings: &Settings, node: &str) -> Result<()> {
+    let _heavy = job.engine.heavy().await?;
+    // Keys and kubeconfigs are there already; kubeadm would make others to compare them with.
+    let skipped = if settings.patches_cluster() {
+        String::new()
+    } else {
+        let proxy = if settings.proxy_mode == "none" {
+            ",addon/kube-proxy"
+        } else {
+            ""
+        };
+        format!(" --skip-phases=preflight,certs,kubeconfig{proxy}")
+    };
+    let script =
+        format!("kubeadm init --config={CONFIG_PATH} --skip-token-print{skipped} && touch {DONE}");
+    let mut tell = |line: &str| {
+        if line.starts_with('[') {
+            job.work.report.tell(Happening::Waiting {
+                on: "kubeadm init".into(),
+                saw: line.to_string(),
+            });
+        }
+    };
+    let output = job
+        .engine
+        .exec_lines(node, &["bash", "-c", &script], None, &mut tell)
+        .await?;
+    output
+        .success(format!("kubeadm init on {node}"))
+        .map(|_| ())
+        .map_err(|problem| {
+            problem.help(format!(
+                "`--keep` leaves the node: `docker exec {node} journalctl -u kubelet` tells more"
+            ))
+        })
+}
+
+/// The objects of the node image that make a cluster usable, and where its registry is.
+async fn manifests(job: &Job<'_>, settings: &Settings, node: &NodeSettings) -> Result<Vec<Value>> {
+    let name = node.name.as_str();
+    let mut objects = Vec::new();
+    if settings.default_cni {
+        let text = read(job, name, vanilla::CNI).await?.ok_or_else(|| {
+            let what = format!("the image {} has no {}", node.image, vanilla::CNI);
+            Error::new(&BAD_NODE_IMAGE, what).help("use a node image, such as kindest/node")
+        })?;
+        objects.extend(vanilla::cni(&text, settings)?);
+    }
+    match read(job, name, vanilla::STORAGE).await? {
+        Some(text) => objects.extend(vanilla::objects(&text)?),
+        None => objects.push(vanilla::old_storage()),
+    }
+    objects.extend(hosting(job.spec()?));
+    Ok(objects)
+}
+
+/// Tells tools inside the cluster where the local registry is.
+fn hosting(spec: &Spec) -> Option<Value> {
+    let port = match spec.settings.get("local_registry")? {
+        Tree::Bool(true) => LOCAL_PORT,
+        Tree::Text(text) => {
+            let registry = Registry::parse(text).ok()?;
+            (!registry.is_external()).then_some(registry.port)?
+        }
+        _ => return None,
+    };
+    let text = format!(
+        "host: \"localhost:{port}\"\nhelp: \"https://kind.sigs.k8s.io/docs/user/local-registry/\"\n"
+    );
+    Some(json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": { "name": "local-registry-hosting", "namespace": "kube-public" },
+        "data": { "localRegistryHosting.v1": text },
+    }))
+}
+
+/// Applies objects as soon as the API takes them; it begins to answer before it can do everything.
+async fn apply(access: &Access, objects: &[Value]) -> Result<()> {
+    let client = k8s::connect(access).await?;
+    let began = std::time::Instant::now();
+    for object in objects {
+        while let Err(problem) = k8s::apply(&client, object).await {
+            if began.elapsed() > PATIENCE {
+                return Err(problem);
+            }
+            tokio::time::sleep(PACE).await;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,81 @@
+//! Further nodes: control planes with the keys of the first, workers with a token.
+
+use super::super::Job;
+use super::bootstrap::{DONE, reset};
+use super::machine::{file, read};
+use crate::diag::codes::docker::NO_CONTAINER;
+use crate::distribution::vanilla::{CONFIG_PATH, DISCOVERY, NodeSettings, Settings, discovery};
+use crate::error::{Error, Result};
+use crate::facts::Role;
+use crate::step::File;
+use crate::world::Happening;
+
+/// What all control planes share, below `/etc/kubernetes`.
+const SHARED: &[&str] = &[
+    "pki/ca.crt",
+    "pki/ca.key",
+    "pki/front-proxy-ca.crt",
+    "pki/front-proxy-ca.key",
+    "pki/sa.pub",
+    "pki/sa.key",
+    "pki/etcd/ca.crt",
+    "pki/etcd/ca.key",
+];
+
+/// Joins a node to the cluster.
+pub(super) async fn join(job: &Job<'_>, settings: &Settings, node: &NodeSettings) -> Result<()> {
+    let name = node.name.as_str();
+    if read(job, name, DONE).await?.is_some() {
+        return Ok(());
+    }
+    reset(job, name).await?;
+    let first = settings.control_planes().next();
+    let first = first.map(|first| first.name.as_str()).unwrap_or_default();
+    let mut files = read_all(job, first, SHARED).await?;
+    let authority = files
+        .first()
+        .map(|file| file.content.expose())
+        .unwrap_or_default();
+    let found = file(DISCOVERY, 0o600, discovery(settings, authority));
+    if node.role == Role::Worker {
+        // A worker vouches for nobody.
+        files.clear();
+    }
+    files.push(found);
+    job.engine.put_files(name, &files).await?;
+    let script = format!("kubeadm join --config {CONFIG_PATH} && touch {DONE}");
+    let mut tell = |line: &str| {
+        if line.starts_with('[') {
+            job.work.report.tell(Happening::Waiting {
+                on: "kubeadm join".into(),
+                saw: line.to_string(),
+            });
+        }
+    };
+    let output = job
+        .engine
+        .exec_lines(name, &["bash", "-c", &script], None, &mut tell)
+        .await?;
+    output
+        .success(format!("kubeadm join on {name}"))
+        .map(|_| ())
+        .map_err(|problem| {
+            problem.help(format!(
+                "`--keep` leaves the node: `docker exec {name} journalctl -u kubelet` tells more"
+            ))
+        })
+}
+
+/// Reads files of the first control plane, in the order given.
+async fn read_all(job: &Job<'_>, first: &str, paths: &[&str]) -> Result<Vec<File>> {
+    let reads = paths.iter().map(|path| async move {
+        let path = format!("/etc/kubernetes/{path}");
+        let text = read(job, first, &path).await?.ok_or_else(|| {
+            Error::new(&NO_CONTAINER, format!("{first} has no {path}"))
+                .help("delete the cluster and run again")
+        })?;
+        let mode = if path.ends_with(".key") { 0o600 } else { 0o644 };
+        Ok(file(&path, mode, text))
+    });
+    futures::future::try_join_all(reads).await
+}

@@ -1,0 +1,121 @@
+//! Switching clusters off and on again.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use futures::future::try_join_all;
+
+use super::super::Job;
+use crate::diag::codes::docker::{ADDRESS_CHANGED, NOT_IN_TIME};
+use crate::distribution::vanilla::{BALANCER, NETWORK, ROLE};
+use crate::docker::{Life, Listed};
+use crate::error::{Error, Result};
+use crate::k8s;
+
+/// How long a node may take to halt once its pods have ended.
+const HALT: i32 = 5;
+/// Ends what runs in a node, all at once: left to itself, systemd waits for pods that nobody ends any more.
+const END_PODS: &str = "systemctl stop kubelet; \
+    all() { ctr -n k8s.io tasks ls -q; }; \
+    all | xargs -r -P 16 -n 1 ctr -n k8s.io tasks kill -s SIGTERM >/dev/null 2>&1; \
+    for _ in $(seq 50); do [ \"$(ctr -n k8s.io tasks ls | grep -c RUNNING)\" = 0 ] && break; sleep 0.1; done; true";
+/// How long the API may take to come back.
+const PATIENCE: Duration = Duration::from_mins(3);
+/// How often the API is asked whether it is back: nothing tells when a process listens.
+const PACE: Duration = Duration::from_millis(200);
+
+/// Switches every container off.
+pub(super) async fn stop(job: &Job<'_>, members: &[Listed]) -> Result<()> {
+    let stops = members.iter().map(|one| async move {
+        if one.life == Life::Running && one.labels.get(ROLE).is_some_and(|role| role != BALANCER) {
+            // A node that is too broken for that is switched off all the same.
+            let _ = job
+                .engine
+                .exec(&one.id, &["bash", "-c", END_PODS], None)
+                .await;
+        }
+        job.engine.stop(&one.id, HALT).await
+    });
+    try_join_all(stops).await.map(|_| ())
+}
+
+/// Switches every container on, in the order of their former addresses: the engine hands addresses out from the lowest,
+/// so that each gets its own back. A single control plane repairs another address by itself.
+pub(super) async fn start(job: &Job<'_>, members: &[Listed]) -> Result<()> {
+    let former = former(job, members).await?;
+    let mut order: Vec<&Listed> = members.iter().collect();
+    // A container whose address nobody knows comes last and takes what is left.
+    order.sort_by_key(|one| {
+        former
+            .get(&one.name)
+            .map_or(u32::MAX, |address| u32::from(*address))
+    });
+    for one in order {
+        job.engine.start(&one.id).await?;
+    }
+    let control: Vec<&Listed> = members
+        .iter()
+        .filter(|one| {
+            one.labels
+                .get(ROLE)
+                .is_some_and(|role| role == "control-plane")
+        })
+        .collect();
+    if control.len() > 1 {
+        for one in control {
+            let now = job.engine.expect(&one.name).await?;
+            let now = now.addresses.get(NETWORK).and_then(|a| a.parse().ok());
+            let had = former.get(&one.name).copied();
+            if had.is_some() && had != now {
+                return Err(moved(&one.name, had, now));
+            }
+        }
+    }
+    answers(job).await
+}
+
+/// The addresses that nodes had: each keeps its own in a file that can be read while it is off.
+async fn former(job: &Job<'_>, members: &[Listed]) -> Result<BTreeMap<String, Ipv4Addr>> {
+    let reads = members.iter().map(|one| async move {
+        if one.life == Life::Running {
+            let seen = job.engine.expect(&one.name).await?;
+            let address = seen.addresses.get(NETWORK).and_then(|a| a.parse().ok());
+            return Ok::<_, Error>((one.name.clone(), address));
+        }
+        let bytes = job.engine.get_file(&one.name, "/kind/old-ipv4").await?;
+        let text = String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned();
+        Ok((one.name.clone(), text.trim().parse().ok()))
+    });
+    let all = try_join_all(reads).await?;
+    let known = all
+        .into_iter()
+        .filter_map(|(name, address)| Some((name, address?)));
+    Ok(known.collect())
+}
+
+fn moved(name: &str, had: Option<Ipv4Addr>, now: Option<Ipv4Addr>) -> Error {
+    let text = |address: Option<Ipv4Addr>| address.map_or("none".into(), |a| a.to_string());
+    let (had, now) = (text(had), text(now));
+    Error::new(
+        &ADDRESS_CHANGED,
+        format!("{name} had the address {had} and came back with {now}"),
+    )
+    .help("stop the container that has the former address, then stop and start the cluster")
+}
+
+/// Waits until the API answers again.
+async fn answers(job: &Job<'_>) -> Result<()> {
+    let client = job.client().await?;
+    let began = std::time::Instant::now();
+    while let Err(problem) = k8s::version(&client).await {
+        if began.elapsed() > PATIENCE {
+            let message = format!("the API of {} does not come back", job.name());
+            return Err(Error::new(&NOT_IN_TIME, message)
+                .because(problem)
+                .help("look at the control plane with `docker logs` and `docker exec`"));
+        }
+        tokio::time::sleep(PACE).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! Vanilla on Docker: nodes that kind could have made, set up by the kubeadm inside them.
+//!
+//! What is written and made is decided in [`crate::distribution::vanilla`]; here it is carried out. Nodes boot side by
+//! side and are prepared while they do; the pod network and storage go in while kubeadm still runs.
+//!
+//! ```text
+//! machine    a node as a container, and the load balancer
+//! registry   what containerd is told of registries
+//! pki        keys and certificates, made here
+//! bootstrap  kubeadm init on the first control plane
+//! join       kubeadm join on the others
+//! access     the way to the API
+//! life       stop and start
+//! ```
+
+mod access;
+mod bootstrap;
+mod join;
+mod life;
+mod machine;
+mod network;
+mod pki;
+mod registry;
+
+use futures::future::{BoxFuture, FutureExt as _};
+
+use super::{Job, Maker};
+use crate::axis::Distribution;
+use crate::diag::codes::docker::NO_CONTAINER;
+use crate::distribution::vanilla::{self, CLUSTER, NodeSettings, ROLE, Settings};
+use crate::docker::{Engine, Listed};
+use crate::error::{Error, Result};
+use crate::step::{Network, Node};
+use crate::world::Access;
+
+/// Makes clusters that kind could have made.
+pub(super) struct Vanilla;
+
+impl Maker for Vanilla {
+    fn distribution(&self) -> Distribution {
+        Distribution::Vanilla
+    }
+
+    fn cluster_of(&self, container: &Listed) -> Option<String> {
+        container.labels.get(CLUSTER).cloned()
+    }
+
+    fn is_control_plane(&self, container: &Listed) -> bool {
+        container
+            .labels
+            .get(ROLE)
+            .is_some_and(|role| role == "control-plane")
+    }
+
+    fn network(&self, _: &Job<'_>, _: &str) -> Network {
+        vanilla::network(Some(0), None)
+    }
+
+    fn ensure_network<'a>(&'a self, job: &'a Job<'a>, _: &'a str) -> BoxFuture<'a, Result<()>> {
+        network::ensure(job.engine).boxed()
+    }
+
+    fn machine<'a>(
+        &'a self,
+        job: &'a Job<'a>,
+        node: &'a Node,
+        _: &'a str,
+    ) -> BoxFuture<'a, Result<()>> {
+        async move {
+            let settings = Settings::of(job.spec()?);
+            let named = find(&settings, &node.name)?;
+            let is_first = settings.nodes.first() == Some(named);
+            if is_first && settings.is_balanced() {
+                let balancer = machine::ensure_balancer(job, &settings);
+                return tokio::try_join!(balancer, machine::ensure(job, &settings, named))
+                    .map(|_| ());
+            }
+            machine::ensure(job, &settings, named).await
+        }
+        .boxed()
+    }
+
+    fn bootstrap<'a>(&'a self, job: &'a Job<'a>, node: &'a str) -> BoxFuture<'a, Result<()>> {
+        async move {
+            let settings = Settings::of(job.spec()?);
+            bootstrap::bootstrap(job, &settings, find(&settings, node)?).await
+        }
+        .boxed()
+    }
+
+    fn join<'a>(&'a self, job: &'a Job<'a>, node: &'a str) -> BoxFuture<'a, Result<()>> {
+        async move {
+            let settings = Settings::of(job.spec()?);
+            join::join(job, &settings, find(&settings, node)?).await
+        }
+        .boxed()
+    }
+
+    fn remove_machine<'a>(&'a self, job: &'a Job<'a>, node: &'a str) -> BoxFuture<'a, Result<()>> {
+        job.engine.remove(node).boxed()
+    }
+
+    fn access<'a>(
+        &'a self,
+        engine: &'a Engine,
+        _: &'a str,
+        members: &'a [Listed],
+    ) -> BoxFuture<'a, Result<Access>> {
+        access::of(engine, members).boxed()
+    }
+
+    fn start<'a>(&'a self, job: &'a Job<'a>, members: &'a [Listed]) -> BoxFuture<'a, Result<()>> {
+        life::start(job, members).boxed()
+    }
+
+    fn stop<'a>(&'a self, job: &'a Job<'a>, members: &'a [Listed]) -> BoxFuture<'a, Result<()>> {
+        life::stop(job, members).boxed()
+    }
+}
+
+fn find<'a>(settings: &'a Settings, node: &str) -> Result<&'a NodeSettings> {
+    settings.node(node).ok_or_else(|| {
+        Error::new(&NO_CONTAINER, format!("the definition has no node {node}"))
+            .help("run the definition again")
+    })
+}

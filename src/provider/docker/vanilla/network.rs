@@ -1,0 +1,46 @@
+//! The network that all clusters share: made with the range that kind would give it, another one if that is taken, and
+//! without IPv6 where the engine has none.
+
+use crate::diag::codes::docker::NO_SUBNET;
+use crate::distribution::vanilla;
+use crate::docker::Engine;
+use crate::error::{Error, Result};
+
+/// Makes the network unless it is there; one that is there is used as it is.
+pub(super) async fn ensure(engine: &Engine) -> Result<()> {
+    let mut last = None;
+    for attempt in 0..vanilla::ATTEMPTS {
+        match engine
+            .ensure_network(&vanilla::network(Some(attempt), None))
+            .await
+        {
+            Ok(_) => return Ok(()),
+            Err(problem) if is_without_ipv6(&problem) => {
+                return engine
+                    .ensure_network(&vanilla::network(None, None))
+                    .await
+                    .map(|_| ());
+            }
+            Err(problem) if problem.code().id == NO_SUBNET.id && says(&problem, &["overlap"]) => {
+                last = Some(problem);
+            }
+            Err(problem) => return Err(problem),
+        }
+    }
+    match last {
+        Some(problem) => Err(problem),
+        None => Ok(()),
+    }
+}
+
+fn is_without_ipv6(problem: &Error) -> bool {
+    says(
+        problem,
+        &["ipv6 setup", "ip6tables", "read ipv6", "ipv6 is disabled"],
+    )
+}
+
+fn says(problem: &Error, words: &[&str]) -> bool {
+    let text = problem.causes().join(" ").to_lowercase();
+    words.iter().any(|word| text.contains(word))
+}
