@@ -2,6 +2,8 @@
 
 mod apply;
 mod connect;
+mod drain;
+mod hosts;
 mod kinds;
 mod look;
 mod node;
@@ -9,10 +11,12 @@ mod objects;
 
 pub use apply::{apply, remove};
 pub use connect::connect;
+pub use drain::{drain, forget};
+pub use hosts::ensure_hosts;
 pub use kinds::{Kind, Kinds};
 pub use kube::Client;
 pub use look::{Health, components, health, nodes, version};
-pub use node::{ensure_nodes, unlabel, wait_ready};
+pub use node::{ensure_nodes, unlabel, wait_node, wait_ready};
 pub use objects::{Executed, Objects, Place, Selection};
 
 use crate::diag::codes::run::API_FAILED;

@@ -115,6 +115,63 @@ pub async fn unlabel(client: &Client, node: &str, label: &str) -> Result<()> {
         .map_err(|cause| failed(format!("taking a label from node {node}"), cause))
 }
 
+/// Waits until a node is there, and Ready where that can be had without anything else.
+pub async fn wait_node(
+    client: &Client,
+    name: &str,
+    must_be_ready: bool,
+    report: &Reporter,
+) -> Result<()> {
+    let api = Api::<Object>::all(client.clone());
+    let only = format!("metadata.name={name}");
+    let mut last: Option<bool> = None;
+    let mut changed = Instant::now();
+    loop {
+        let list = api.list(&ListParams::default().fields(&only)).await;
+        let list = list.map_err(|cause| failed("listing nodes", cause))?;
+        let mut seen = list.items.first().map(|node| facts(node).ready);
+        let version = list.metadata.resource_version.clone().unwrap_or_default();
+        let stream = api
+            .watch(&WatchParams::default().fields(&only), &version)
+            .await;
+        let mut stream = stream
+            .map_err(|cause| failed("watching nodes", cause))?
+            .boxed();
+        loop {
+            if seen.is_some_and(|ready| ready || !must_be_ready) {
+                return Ok(());
+            }
+            if seen != last {
+                (last, changed) = (seen, Instant::now());
+            }
+            let saw = if seen.is_some() {
+                "it is not Ready"
+            } else {
+                "it is not there"
+            };
+            report.tell(Happening::Waiting {
+                on: format!("node {name}"),
+                saw: saw.into(),
+            });
+            let left = PATIENCE.saturating_sub(changed.elapsed());
+            let Ok(next) = tokio::time::timeout(left, stream.try_next()).await else {
+                let message = format!("node {name} does not become Ready: {saw}");
+                return Err(Error::new(&NO_PROGRESS, message)
+                    .help(format!("look at it with `kubectl describe node {name}`")));
+            };
+            match next.map_err(|cause| failed("watching nodes", cause))? {
+                Some(WatchEvent::Added(node) | WatchEvent::Modified(node)) => {
+                    seen = Some(facts(&node).ready);
+                }
+                Some(WatchEvent::Deleted(_)) => seen = None,
+                Some(WatchEvent::Bookmark(_)) => {}
+                // The stream ended before: look afresh.
+                Some(WatchEvent::Error(_)) | None => break,
+            }
+        }
+    }
+}
+
 /// Waits until this many nodes are there and each is Ready; says what it last saw.
 pub async fn wait_ready(client: &Client, count: usize, report: &Reporter) -> Result<()> {
     let api = Api::<Object>::all(client.clone());

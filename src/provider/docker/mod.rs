@@ -109,7 +109,7 @@ impl Docker {
     ) -> Self {
         let makers: Vec<Arc<dyn Maker>> = vec![
             Arc::new(vanilla::Vanilla),
-            Arc::new(k3s::K3s),
+            Arc::new(k3s::K3s::default()),
             Arc::new(kwok::Kwok::new(kwok)),
         ];
         Self {

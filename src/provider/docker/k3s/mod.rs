@@ -1,0 +1,146 @@
+//! K3s on Docker, as k3d lays it out: k3d lists, starts, stops and deletes our clusters, and we do so with its.
+//!
+//! ```text
+//! given     what is found out or decided once for a cluster: token, port, network
+//! machine   containers made and started, the load balancer kept up to date
+//! access    the kubeconfig that a server wrote, and the wait for its API
+//! power     stopping and starting in an order that etcd survives
+//! ```
+//!
+//! What the containers look like is pure, in [`crate::distribution::k3s`]. Files are copied into containers, not mounted,
+//! so that the engine may be on another machine.
+
+mod access;
+mod given;
+mod machine;
+mod power;
+
+use futures::future::{BoxFuture, FutureExt as _};
+
+use self::given::Clusters;
+use super::{Job, Maker};
+use crate::axis::{Distribution, Slot};
+use crate::distribution::k3s::label::{self, CLUSTER, ROLE};
+use crate::distribution::k3s::{self as layout, Definition};
+use crate::docker::{Engine, Listed, labels};
+use crate::error::Result;
+use crate::step::{Network, Node};
+use crate::world::Access;
+
+/// Makes clusters that k3d could have made.
+#[derive(Default)]
+pub(super) struct K3s {
+    clusters: Clusters,
+}
+
+impl Maker for K3s {
+    fn distribution(&self) -> Distribution {
+        Distribution::K3s
+    }
+
+    fn cluster_of(&self, container: &Listed) -> Option<String> {
+        let cluster = container.labels.get(CLUSTER)?;
+        // A registry that k3d made alone has the label without a name.
+        let is_member = !cluster.is_empty() && container.labels.contains_key(ROLE);
+        is_member.then(|| cluster.clone())
+    }
+
+    fn is_control_plane(&self, container: &Listed) -> bool {
+        container
+            .labels
+            .get(ROLE)
+            .is_some_and(|role| role == "server")
+    }
+
+    fn network(&self, job: &Job<'_>, name: &str) -> Network {
+        let mut network = match job.work.spec {
+            Some(spec) => layout::network(Definition::of(spec)),
+            None => Network {
+                name: name.to_string(),
+                ..Network::default()
+            },
+        };
+        if name == format!("k3d-{}", job.name()) {
+            network.labels.extend(job.labels());
+        } else {
+            // One of the user's own choice may be there before; this label says that it was not.
+            let name = job.name().to_string();
+            network.labels.insert(labels::NAME.to_string(), name);
+        }
+        network
+    }
+
+    fn machine<'a>(
+        &'a self,
+        job: &'a Job<'a>,
+        node: &'a Node,
+        _: &'a str,
+    ) -> BoxFuture<'a, Result<()>> {
+        self.make(job, &node.name).boxed()
+    }
+
+    fn bootstrap<'a>(&'a self, job: &'a Job<'a>, node: &'a str) -> BoxFuture<'a, Result<()>> {
+        self.first(job, node).boxed()
+    }
+
+    fn join<'a>(&'a self, job: &'a Job<'a>, node: &'a str) -> BoxFuture<'a, Result<()>> {
+        self.follow(job, node).boxed()
+    }
+
+    fn remove_machine<'a>(&'a self, job: &'a Job<'a>, node: &'a str) -> BoxFuture<'a, Result<()>> {
+        self.leave(job, node).boxed()
+    }
+
+    fn access<'a>(
+        &'a self,
+        engine: &'a Engine,
+        _: &'a str,
+        members: &'a [Listed],
+    ) -> BoxFuture<'a, Result<Access>> {
+        access::of(engine, members).boxed()
+    }
+
+    fn start<'a>(&'a self, job: &'a Job<'a>, members: &'a [Listed]) -> BoxFuture<'a, Result<()>> {
+        power::start(job, members).boxed()
+    }
+
+    fn stop<'a>(&'a self, job: &'a Job<'a>, members: &'a [Listed]) -> BoxFuture<'a, Result<()>> {
+        power::stop(job, members).boxed()
+    }
+
+    fn clean<'a>(&'a self, job: &'a Job<'a>) -> BoxFuture<'a, Result<()>> {
+        self.sweep(job).boxed()
+    }
+}
+
+impl K3s {
+    /// Removes what carries only k3d's labels: a cluster that k3d made, and a network of the user's naming.
+    async fn sweep(&self, job: &Job<'_>) -> Result<()> {
+        let (engine, name) = (job.engine, job.name());
+        self.clusters.forget(job.work.context).await;
+        for (network, labels) in engine.networks("app=k3d").await? {
+            let is_own = network == format!("k3d-{name}")
+                || labels.get(labels::NAME).is_some_and(|owner| owner == name);
+            if is_own {
+                engine.remove_network(&network).await?;
+            }
+        }
+        let label = format!("{CLUSTER}={name}");
+        for volume in engine.volumes(&label).await?.into_keys() {
+            engine.remove_volume(&volume).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether nodes become Ready without what is installed later.
+fn becomes_ready(job: &Job<'_>) -> bool {
+    job.work
+        .spec
+        .is_none_or(|spec| spec.in_slot(Slot::Cni).is_none())
+}
+
+/// The label that all containers of a cluster carry, with its value.
+fn every(job: &Job<'_>) -> String {
+    format!("{}={}", label::CLUSTER, job.name())
+}
