@@ -11,7 +11,7 @@ use super::Job;
 use crate::diag::codes::docker::{NAME_TAKEN, PORT_TAKEN};
 use crate::distribution::k3s::label::{API_PORT, TOKEN};
 use crate::distribution::k3s::{Definition, Given, Shared};
-use crate::docker::labels;
+use crate::docker::{Life, labels};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 
@@ -25,7 +25,7 @@ pub(super) struct Clusters(Mutex<BTreeMap<String, Arc<Cluster>>>);
 /// What the steps of a run share of one cluster.
 #[derive(Default)]
 pub(super) struct Cluster {
-    given: Mutex<OnceCell<Given>>,
+    given: Mutex<OnceCell<(Given, bool)>>,
     /// Held while the load balancer's file is written.
     pub(super) balancer: Mutex<()>,
 }
@@ -46,6 +46,15 @@ impl Clusters {
 impl Cluster {
     /// What is decided, decided now if it was not.
     pub(super) async fn given(&self, job: &Job<'_>) -> Result<Given> {
+        self.found(job).await.map(|(given, _)| given)
+    }
+
+    /// Whether a server was running already when this run came.
+    pub(super) async fn was_running(&self, job: &Job<'_>) -> Result<bool> {
+        self.found(job).await.map(|(_, was_running)| was_running)
+    }
+
+    async fn found(&self, job: &Job<'_>) -> Result<(Given, bool)> {
         let given = self.given.lock().await;
         given.get_or_try_init(|| find(job)).await.cloned()
     }
@@ -53,14 +62,14 @@ impl Cluster {
     /// Takes another port, for the one there was is used by something else.
     pub(super) async fn move_port(&self) -> Result<()> {
         let mut given = self.given.lock().await;
-        if let Some(given) = given.get_mut() {
+        if let Some((given, _)) = given.get_mut() {
             given.api_port = free_port()?;
         }
         Ok(())
     }
 }
 
-async fn find(job: &Job<'_>) -> Result<Given> {
+async fn find(job: &Job<'_>) -> Result<(Given, bool)> {
     let definition = Definition::of(job.spec()?);
     let (members, network, info) =
         tokio::try_join!(job.members(), network(job, definition), job.engine.info())?;
@@ -76,13 +85,17 @@ async fn find(job: &Job<'_>) -> Result<Given> {
         None if address == "0.0.0.0" => remote(&info.address).unwrap_or(address),
         None => address,
     };
-    Ok(Given {
+    let was_running = members
+        .iter()
+        .any(|one| one.life == Life::Running && one.labels.contains_key(API_PORT));
+    let given = Given {
         token,
         api_port: port.map_or_else(free_port, Ok)?,
         api_host,
         network,
         has_cgroup2: info.cgroups == "2",
-    })
+    };
+    Ok((given, was_running))
 }
 
 async fn network(job: &Job<'_>, definition: Definition<'_>) -> Result<Shared> {

@@ -51,7 +51,7 @@ impl K3s {
         }
         let (id, is_new) = node(job, definition, &given, member).await?;
         if let Member::Agent(_) = member {
-            if is_new {
+            if is_new && cluster.was_running(job).await? {
                 forget(job, name).await;
             }
             job.engine.start(&id).await?;
