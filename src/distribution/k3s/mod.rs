@@ -121,6 +121,12 @@ impl Distro for K3s {
         Definition::of(spec).network()
     }
 
+    fn is_ready_alone(&self, spec: &Spec) -> bool {
+        // Without flannel nodes stay NotReady until a component brings a pod network.
+        let args = Definition::of(spec).args(Member::Server(0));
+        !args.iter().any(|arg| arg == "--flannel-backend=none")
+    }
+
     fn brings(&self) -> &'static [(&'static str, Workload)] {
         &[
             (

@@ -81,9 +81,6 @@ impl K3s {
         if let Some(registry) = hosting(definition) {
             k8s::apply(&client, &registry).await?;
         }
-        if becomes_ready(job) {
-            k8s::wait_node(&client, name, true, job.work.report).await?;
-        }
         Ok(())
     }
 
@@ -126,14 +123,18 @@ impl K3s {
     /// Joins a server or an agent.
     pub(super) async fn follow(&self, job: &Job<'_>, name: &str) -> Result<()> {
         let definition = Definition::of(job.spec()?);
-        match member(definition, name)? {
-            Member::Server(_) => server(job, name).await?,
-            _ => job.engine.start(name).await?,
+        let is_server = matches!(member(definition, name)?, Member::Server(_));
+        if is_server {
+            server(job, name).await?;
+        } else {
+            job.engine.start(name).await?;
         }
         let client = job.client().await?;
+        // The next server joins while this one still comes to be Ready.
+        let must_be_ready = !is_server && becomes_ready(job);
         tokio::select! {
             ended = alive(job, name) => return Err(ended),
-            joined = k8s::wait_node(&client, name, becomes_ready(job), job.work.report) => joined?,
+            joined = k8s::wait_node(&client, name, must_be_ready, job.work.report) => joined?,
         }
         if definition.has_balancer() {
             self.balance(job, definition, &[]).await?;

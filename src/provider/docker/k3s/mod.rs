@@ -19,7 +19,7 @@ use futures::future::{BoxFuture, FutureExt as _};
 
 use self::given::Clusters;
 use super::{Job, Maker};
-use crate::axis::{Distribution, Slot};
+use crate::axis::Distribution;
 use crate::distribution::k3s::label::{self, CLUSTER, ROLE};
 use crate::distribution::k3s::{self as layout, Definition};
 use crate::docker::{Engine, Listed, labels};
@@ -135,9 +135,8 @@ impl K3s {
 
 /// Whether nodes become Ready without what is installed later.
 fn becomes_ready(job: &Job<'_>) -> bool {
-    job.work
-        .spec
-        .is_none_or(|spec| spec.in_slot(Slot::Cni).is_none())
+    let distro = crate::distribution::of(Distribution::K3s);
+    job.work.spec.is_none_or(|spec| distro.is_ready_alone(spec))
 }
 
 /// The label that all containers of a cluster carry, with its value.
