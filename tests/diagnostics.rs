@@ -23,7 +23,7 @@ const UNPROVOKED: &[(&str, &str)] = &[
         "E0514",
         "wants a script that declares other tests the second time, which a pure definition never does",
     ),
-    ("E0710", "wants a server that does not end for ten seconds"),
+    ("E0710", "wants a server that outlives being killed"),
     ("E0801", "no test yet"),
     ("E0802", "no test yet"),
     ("E0803", "no test yet"),

@@ -155,6 +155,27 @@ fn a_server_that_cannot_be_started_is_told() {
 }
 
 #[test]
+fn a_server_that_hangs_is_shown_as_broken_and_can_be_removed() {
+    let home = Home::new();
+    let script = home.write("c.rhai", ONE).display().to_string();
+    home.good(&["run", &script]);
+    let lock = find(&home.path("state/clusters/embedded-dev/embedded"), "lock").unwrap();
+    let pid: i32 = std::fs::read_to_string(lock)
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap();
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    assert!(home.good(&["cluster", "list"]).contains("Broken"));
+    home.good(&["cluster", "delete", "dev", "--yes"]);
+    assert!(
+        home.good(&["cluster", "list"])
+            .contains("No clusters found")
+    );
+}
+
+#[test]
 fn a_log_that_cannot_be_written_is_told() {
     let home = Home::new();
     let script = home.write("c.rhai", ONE).display().to_string();

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 
 use super::home::Home;
 use super::serve;
@@ -149,17 +149,23 @@ pub fn stop(home: &Home) -> Result<()> {
             fail(format!("process {number} cannot be waited for")).because(cause)
         });
     };
-    let patience = Timespec {
-        tv_sec: PATIENCE,
-        tv_nsec: 0,
+    let has_ended = || {
+        let patience = Timespec {
+            tv_sec: PATIENCE,
+            tv_nsec: 0,
+        };
+        let woken = poll(&mut [PollFd::new(&held, PollFlags::IN)], Some(&patience));
+        woken == Ok(1) || status(home) == State::Stopped
     };
-    match poll(&mut [PollFd::new(&held, PollFlags::IN)], Some(&patience)) {
-        Ok(1) => Ok(()),
-        _ if status(home) == State::Stopped => Ok(()),
-        _ => Err(fail(format!(
-            "process {number} was asked to end {PATIENCE} seconds ago and still runs"
-        ))),
+    if has_ended() {
+        return Ok(());
     }
+    // One that hangs is ended all the same: what it acknowledged is on disk.
+    let _ = pidfd_send_signal(&held, Signal::KILL);
+    if has_ended() {
+        return Ok(());
+    }
+    Err(fail(format!("process {number} was killed and still runs")))
 }
 
 /// The last lines that the process wrote.

@@ -10,12 +10,34 @@ use crate::world::{Reporter, Work, World};
 
 /// Looks at every cluster of one provider, or of all.
 pub async fn list(world: &dyn World, only: Option<Provider>) -> Result<Vec<Facts>> {
+    gather(world, only, Depth::Asked).await
+}
+
+/// Finds every cluster of one provider, or of all, without asking any of them.
+pub async fn glance(world: &dyn World, only: Option<Provider>) -> Result<Vec<Facts>> {
+    gather(world, only, Depth::Glanced).await
+}
+
+/// How closely clusters are looked at.
+#[derive(Clone, Copy)]
+enum Depth {
+    /// Their APIs are asked.
+    Asked,
+    /// They are found, and that is all.
+    Glanced,
+}
+
+async fn gather(world: &dyn World, only: Option<Provider>, depth: Depth) -> Result<Vec<Facts>> {
     let mut all = Vec::new();
     for provider in Provider::ALL
         .iter()
         .filter(|provider| only.is_none_or(|only| only == **provider))
     {
-        all.extend(world.platform(*provider)?.list().await?);
+        let platform = world.platform(*provider)?;
+        all.extend(match depth {
+            Depth::Asked => platform.list().await?,
+            Depth::Glanced => platform.glance().await?,
+        });
     }
     let deadlines = world.deadlines();
     for facts in &mut all {
@@ -27,7 +49,11 @@ pub async fn list(world: &dyn World, only: Option<Provider>) -> Result<Vec<Facts
 
 /// Finds a cluster by its name or context.
 pub async fn find(world: &dyn World, name: &str, only: Option<Provider>) -> Result<Facts> {
-    let all = list(world, only).await?;
+    pick(&list(world, only).await?, name)
+}
+
+/// Finds the cluster that a name or context means among these.
+pub fn pick(all: &[Facts], name: &str) -> Result<Facts> {
     let mut found: Vec<&Facts> = all.iter().filter(|facts| facts.context == name).collect();
     if found.is_empty() {
         found = all

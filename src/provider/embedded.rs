@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt as _};
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -25,6 +26,8 @@ use crate::world::{Access, Contexts, Memory as _, Platform, Work};
 
 /// How many clusters are looked at at once.
 const LOOKS: usize = 16;
+/// How long a cluster on this very machine may take to answer before it counts as broken.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Makes clusters inside ksail's own processes.
 pub struct Embedded {
@@ -92,7 +95,8 @@ impl Embedded {
         k8s::connect(&access(&self.open(context)?)?).await
     }
 
-    async fn look(&self, context: &str, name: &ClusterName) -> Result<Option<Facts>> {
+    /// What the state folder tells, without asking the cluster; running is one whose process holds its lock.
+    async fn peek(&self, context: &str, name: &ClusterName) -> Result<Option<Facts>> {
         let Some(card) = self.read_card(context)? else {
             return Ok(None);
         };
@@ -122,15 +126,45 @@ impl Embedded {
             .leads_to(context, &home.url())
             .await
             .unwrap_or(false);
-        if process::status(&home) == process::State::Stopped {
-            return Ok(Some(facts));
+        if process::status(&home) != process::State::Stopped {
+            facts.state = State::Running;
         }
-        let client = k8s::connect(&access(&home)?).await?;
-        let (nodes, components) = tokio::try_join!(k8s::nodes(&client), k8s::components(&client))?;
-        facts.state = State::Running;
-        facts.nodes = nodes;
-        facts.components = components;
         Ok(Some(facts))
+    }
+
+    async fn look(&self, context: &str, name: &ClusterName) -> Result<Option<Facts>> {
+        let Some(mut facts) = self.peek(context, name).await? else {
+            return Ok(None);
+        };
+        if facts.state == State::Running {
+            let client = self.client(context).await?;
+            let asked = async { tokio::try_join!(k8s::nodes(&client), k8s::components(&client)) };
+            match tokio::time::timeout(PATIENCE, asked).await {
+                Ok(Ok((nodes, components))) => {
+                    facts.nodes = nodes;
+                    facts.components = components;
+                }
+                Ok(Err(problem)) => {
+                    facts.state = State::Broken(format!("its API does not answer: {problem}"));
+                }
+                Err(_) => {
+                    let message = format!("its API has not answered in {} s", PATIENCE.as_secs());
+                    facts.state = State::Broken(message);
+                }
+            }
+        }
+        Ok(Some(facts))
+    }
+
+    /// Every cluster's name and context.
+    fn names(&self) -> Result<Vec<(ClusterName, String)>> {
+        let mut names = Vec::new();
+        for context in self.store.contexts()? {
+            if let Some(card) = self.read_card(&context)? {
+                names.push((ClusterName::parse(&card.name)?, context));
+            }
+        }
+        Ok(names)
     }
 
     async fn act(&self, work: &Work<'_>) -> Result<()> {
@@ -216,12 +250,7 @@ impl Platform for Embedded {
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<Facts>>> {
         async move {
-            let mut names = Vec::new();
-            for context in self.store.contexts()? {
-                if let Some(card) = self.read_card(&context)? {
-                    names.push((ClusterName::parse(&card.name)?, context));
-                }
-            }
+            let names = self.names()?;
             // Each look is several requests: they go side by side.
             let looks = names.iter().map(|(name, context)| self.look(context, name));
             let looks: Vec<_> = looks.collect();
@@ -229,8 +258,18 @@ impl Platform for Embedded {
                 .buffered(LOOKS)
                 .try_collect()
                 .await?;
-            let all = found.into_iter().flatten().collect();
-            Ok(all)
+            Ok(found.into_iter().flatten().collect())
+        }
+        .boxed()
+    }
+
+    fn glance(&self) -> BoxFuture<'_, Result<Vec<Facts>>> {
+        async move {
+            let mut found = Vec::new();
+            for (name, context) in self.names()? {
+                found.extend(self.peek(&context, &name).await?);
+            }
+            Ok(found)
         }
         .boxed()
     }

@@ -42,6 +42,10 @@ pub trait Platform: Send + Sync {
     ) -> BoxFuture<'a, Result<Option<Facts>>>;
     /// Looks at all clusters.
     fn list(&self) -> BoxFuture<'_, Result<Vec<Facts>>>;
+    /// All clusters without asking any of them: also those that hang. Nodes and components may be left out.
+    fn glance(&self) -> BoxFuture<'_, Result<Vec<Facts>>> {
+        self.list()
+    }
     /// Whether it can carry out an action at all; asked before anything is touched.
     fn can(&self, action: &Action) -> Result<()>;
     /// Carries out one action; doing it twice is doing it once.

@@ -42,13 +42,15 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<ExitCode> {
     let world = machine::world()?;
     machine::block_on(async |cancel| {
         let world: &dyn World = world.as_ref();
+        // Not asked, only found: a cluster that hangs can be removed as well.
+        let all = ops::cluster::glance(world, args.provider).await?;
         let facts = if args.all {
-            ops::cluster::list(world, args.provider).await?
+            all
         } else {
             let mut facts = Vec::new();
             let mut problems = Vec::new();
             for name in &args.names {
-                match ops::cluster::find(world, name, args.provider).await {
+                match ops::cluster::pick(&all, name) {
                     Ok(found) => facts.push(found),
                     Err(problem) if args.if_exists && problem.code().id == NO_SUCH_CLUSTER.id => {}
                     Err(problem) => problems.push(problem),
@@ -68,7 +70,7 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<ExitCode> {
         running::consent(world, &planned, args.yes)?;
         let display = Display::new(cx);
         let run = fleet::Run {
-            parallel: 8,
+            parallel: 16,
             on_failure: OnFailure::Keep,
             listener: display.listener(),
             cancel,
