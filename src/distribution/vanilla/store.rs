@@ -21,7 +21,7 @@ pub(super) const VOLUMES: &[&str] = &[
 pub const PATCH: &str = "[plugins.\"io.containerd.snapshotter.v1.overlayfs\"]\n  root_path = \"/var/lib/containerd-layers\"\n";
 
 /// Links the image's layers, once, before containerd starts.
-const LINK: &str = r#"#!/bin/bash
+const LINK: &str = r"#!/bin/bash
 set -euo pipefail
 from=/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs
 to=/var/lib/containerd-layers
@@ -30,7 +30,7 @@ mkdir -p -m 0700 $to/snapshots
 ln -s $from/snapshots/* $to/snapshots/
 cp $from/metadata.db $to/metadata.db.new
 mv $to/metadata.db.new $to/metadata.db
-"#;
+";
 
 /// The files that a node needs for it, before it starts.
 pub fn files() -> Vec<File> {

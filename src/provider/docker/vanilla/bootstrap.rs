@@ -36,30 +36,32 @@ pub(super) async fn bootstrap(
     node: &NodeSettings,
 ) -> Result<()> {
     let name = node.name.as_str();
-    let objects = async { manifests(job, settings, node).await };
-    if read(job, name, DONE).await?.is_some() {
+    let (is_done, has_begun, place, objects) = tokio::try_join!(
+        is_there(job, name, DONE),
+        is_there(job, name, BEGUN),
+        place(job, settings, name),
+        manifests(job, settings, node)
+    )?;
+    if is_done {
         // A run that was cut off after kubeadm may have left the rest undone.
-        let objects = objects.await?;
         let access = job.access().await?;
         return apply(&access, &objects).await;
     }
-    reset(job, name).await?;
-    let place = place(job, settings, name).await?;
+    if has_begun {
+        reset(job, name).await?;
+    }
+    let wants_v6 = settings.family == vanilla::Family::V6;
     let address = [&place.v4, &place.v6]
         .into_iter()
         .flatten()
-        .find_map(|text| {
-            text.parse::<IpAddr>()
-                .ok()
-                .filter(|a| a.is_ipv6() == (settings.family == vanilla::Family::V6))
-        });
+        .filter_map(|text| text.parse::<IpAddr>().ok())
+        .find(|address| address.is_ipv6() == wants_v6);
     let address = address.ok_or_else(|| {
         Error::new(&NOT_IN_TIME, format!("the engine gave {name} no address"))
             .help("look at `docker network inspect kind`")
     })?;
     let pki = Pki::make(settings, name, address)?;
-    let (objects, server, ()) = tokio::try_join!(
-        objects,
+    let (server, ()) = tokio::try_join!(
         access::server(job.engine, settings.endpoint(), name),
         job.engine.put_files(name, &pki.files)
     )?;
@@ -72,17 +74,28 @@ pub(super) async fn bootstrap(
     Ok(())
 }
 
-/// Takes back what a run that was cut off began on a node; on a fresh node there is nothing.
-pub(super) async fn reset(job: &Job<'_>, node: &str) -> Result<()> {
-    if read(job, node, BEGUN).await?.is_none() {
-        return Ok(());
-    }
+/// Takes back what a run that was cut off began on a node.
+async fn reset(job: &Job<'_>, node: &str) -> Result<()> {
     let script = "kubeadm reset --force --cri-socket unix:///run/containerd/containerd.sock; rm -rf /etc/kubernetes/pki";
     job.engine
         .exec(node, &["bash", "-c", script], None)
         .await?
         .success(format!("resetting {node}"))
         .map(|_| ())
+}
+
+/// Says whether kubeadm is through with a node that joins; what it only began is taken back.
+pub(super) async fn is_joined(job: &Job<'_>, node: &str) -> Result<bool> {
+    let (is_done, has_begun) =
+        tokio::try_join!(is_there(job, node, DONE), is_there(job, node, BEGUN))?;
+    if !is_done && has_begun {
+        reset(job, node).await?;
+    }
+    Ok(is_done)
+}
+
+async fn is_there(job: &Job<'_>, node: &str, path: &str) -> Result<bool> {
+    read(job, node, path).await.map(|text| text.is_some())
 }
 
 async fn init(job: &Job<'_>, settings: &Settings, node: &str) -> Result<()> {

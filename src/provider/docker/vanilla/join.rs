@@ -1,12 +1,13 @@
 //! Further nodes: control planes with the keys of the first, workers with a token.
 
 use super::super::Job;
-use super::bootstrap::{DONE, reset};
+use super::bootstrap::{DONE, is_joined};
 use super::machine::{file, read};
 use crate::diag::codes::docker::NO_CONTAINER;
 use crate::distribution::vanilla::{CONFIG_PATH, DISCOVERY, NodeSettings, Settings, discovery};
 use crate::error::{Error, Result};
 use crate::facts::Role;
+use crate::k8s;
 use crate::step::File;
 use crate::world::Happening;
 
@@ -25,10 +26,12 @@ const SHARED: &[&str] = &[
 /// Joins a node to the cluster.
 pub(super) async fn join(job: &Job<'_>, settings: &Settings, node: &NodeSettings) -> Result<()> {
     let name = node.name.as_str();
-    if read(job, name, DONE).await?.is_some() {
+    if is_joined(job, name).await? {
         return Ok(());
     }
-    reset(job, name).await?;
+    // A machine that was removed by hand leaves its node behind, and kubeadm refuses to take the name again.
+    let client = job.client().await?;
+    k8s::ensure_nodes(&client, &[], std::slice::from_ref(&node.name)).await?;
     let first = settings.control_planes().next();
     let first = first.map(|first| first.name.as_str()).unwrap_or_default();
     let mut files = read_all(job, first, SHARED).await?;

@@ -119,3 +119,18 @@ async fn answers(job: &Job<'_>) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_which_address_was_lost() {
+        let problem = moved("dev-control-plane2", Some([172, 18, 0, 3].into()), None);
+        assert_eq!(problem.code().id, "E0842");
+        assert_eq!(
+            problem.message(),
+            "dev-control-plane2 had the address 172.18.0.3 and came back with none"
+        );
+    }
+}

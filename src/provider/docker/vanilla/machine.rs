@@ -84,19 +84,10 @@ async fn up(
     for attempt in 1.. {
         let there = job.engine.inspect(&name).await?;
         fix_ports(container, &open, there.as_ref());
+        let is_fresh = there.as_ref().is_none_or(|seen| seen.life == Life::Created);
         let id = match job.engine.ensure_container(container).await? {
-            Ensured::Made(id) => {
-                if let Some((settings, node, host)) = node {
-                    prepare(job, settings, node, host, &id).await?;
-                }
-                id
-            }
-            Ensured::Kept(id) => id,
-            Ensured::Differs(id)
-                if there
-                    .as_ref()
-                    .is_some_and(|seen| seen.life == Life::Created) =>
-            {
+            Ensured::Made(id) | Ensured::Kept(id) => id,
+            Ensured::Differs(id) if is_fresh => {
                 // It never ran: nothing is lost with it.
                 job.engine.remove(&id).await?;
                 continue;
@@ -111,6 +102,9 @@ async fn up(
         };
         if there.is_some_and(|seen| seen.life == Life::Running) {
             return Ok(true);
+        }
+        if is_fresh && let Some((settings, node, host)) = node {
+            prepare(job, settings, node, host, &id).await?;
         }
         match job.engine.start(&id).await {
             Err(problem)
@@ -198,11 +192,7 @@ pub(super) async fn place(job: &Job<'_>, settings: &Settings, node: &str) -> Res
     let v4 = seen.addresses.get(NETWORK).cloned();
     let v6 = seen.addresses6.get(NETWORK).cloned();
     if settings.family != Family::V4 && v6.is_none() {
-        return Err(
-            Error::new(&NO_IPV6, format!("the engine gave {node} no IPv6 address")).help(
-                "remove the network `kind` once no cluster uses it, or leave `ip_family` out",
-            ),
-        );
+        return Err(no_ipv6(node));
     }
     let info = job.engine.info().await?;
     Ok(Place {
@@ -211,6 +201,11 @@ pub(super) async fn place(job: &Job<'_>, settings: &Settings, node: &str) -> Res
         rootless: info.rootless,
         old_cgroups: info.cgroups == "1",
     })
+}
+
+fn no_ipv6(node: &str) -> Error {
+    Error::new(&NO_IPV6, format!("the engine gave {node} no IPv6 address"))
+        .help("remove the network `kind` once no cluster uses it, or leave `ip_family` out")
 }
 
 async fn host(job: &Job<'_>) -> Result<Host> {
@@ -252,4 +247,34 @@ pub(super) fn file(path: &str, mode: u32, text: impl Into<String>) -> File {
 fn lacks(image: &str, what: &str) -> Error {
     Error::new(&BAD_NODE_IMAGE, format!("the image {image} has no {what}"))
         .help("use a node image, such as kindest/node, or leave `image` out")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_what_a_node_lacks() {
+        assert_eq!(no_ipv6("dev-worker").code().id, "E0841");
+        let problem = lacks("busybox", "/kind/version");
+        assert_eq!(problem.code().id, "E0840");
+        assert_eq!(problem.message(), "the image busybox has no /kind/version");
+    }
+
+    #[test]
+    fn a_port_that_a_container_has_is_kept() {
+        let port = |host| crate::step::Port {
+            container: 6443,
+            protocol: "tcp",
+            host_address: "127.0.0.1".into(),
+            host,
+        };
+        let mut container = Container {
+            ports: vec![port(Some(7)), port(None)],
+            ..Container::default()
+        };
+        fix_ports(&mut container, &[1], None);
+        assert_eq!(container.ports[0].host, Some(7));
+        assert!(container.ports[1].host.is_some_and(|port| port > 0));
+    }
 }

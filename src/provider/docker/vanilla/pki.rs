@@ -106,7 +106,14 @@ impl Pki {
                     "controller-manager.conf",
                     "system:kube-controller-manager",
                     &local,
-                    Order::user("system:kube-controller-manager", serial(), short),
+                    // It begins before the API has made its roles, and would look again only seconds later. It hands
+                    // out every service account's token anyway: what it may do does not grow by this.
+                    Order::client(
+                        "system:kube-controller-manager",
+                        "system:masters",
+                        serial(),
+                        short,
+                    ),
                 ),
                 (
                     "scheduler.conf",
