@@ -18,6 +18,7 @@ mod failures;
 mod home;
 mod interruption;
 mod language;
+mod live;
 mod plans;
 mod suites;
 mod support;

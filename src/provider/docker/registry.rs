@@ -7,8 +7,8 @@ use super::Job;
 use crate::docker::{Tail, labels};
 use crate::error::Result;
 use crate::secret::Secret;
-use crate::spec::Tree;
 use crate::spec::registry::{LOCAL_PORT, Mirror, Registry};
+use crate::spec::{Options, Tree};
 use crate::step::{Attachment, Container, Mount, Port, Restart, Source};
 
 /// The image of a registry.
@@ -23,8 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Runs a registry on the cluster's network; `upstream` makes it a cache of another one.
 pub(super) async fn ensure(job: &Job<'_>, name: &str, upstream: Option<&str>) -> Result<()> {
     let engine = job.engine;
-    let network = crate::distribution::of(job.maker.distribution()).network(job.spec()?);
-    let container = container(job, name, upstream, &network)?;
+    let spec = job.spec()?;
+    let network = crate::distribution::of(job.maker.distribution()).network(spec);
+    let container = container(&spec.settings, job.labels(), name, upstream, &network)?;
     engine
         .ensure_image(&container.image, job.work.report)
         .await?;
@@ -35,42 +36,38 @@ pub(super) async fn ensure(job: &Job<'_>, name: &str, upstream: Option<&str>) ->
                 .await?;
         }
     }
-    let id = engine.ensure_container(&container).await?.same(name)?;
-    engine.start(&id).await?;
+    engine.ensure_container(&container).await?.same(name)?;
+    engine.start(name).await?;
     engine
-        .wait_line(&id, Tail::All, PATIENCE, |line| {
+        .wait_line(name, Tail::All, PATIENCE, |line| {
             line.contains("listening on")
         })
         .await
         .map(|_| ())
 }
 
+/// The container of a registry.
 fn container(
-    job: &Job<'_>,
+    settings: &Options,
+    mut labels: BTreeMap<String, String>,
     name: &str,
     upstream: Option<&str>,
     network: &str,
 ) -> Result<Container> {
-    let mut all = job.labels();
-    all.insert(REGISTRY.into(), name.into());
+    labels.insert(REGISTRY.into(), name.into());
     let mut env: BTreeMap<String, Option<Secret>> = BTreeMap::new();
     let mut ports = Vec::new();
     let volume = match upstream {
         Some(upstream) => {
-            let mirror = mirror(job, upstream)?;
-            env.insert(
-                "REGISTRY_PROXY_REMOTEURL".into(),
-                Some(Secret::new(upstream)),
-            );
+            let mut set = |key: &str, value: Secret| env.insert(key.to_string(), Some(value));
+            set("REGISTRY_PROXY_REMOTEURL", Secret::new(upstream));
+            let mirror = mirror(settings, upstream);
             if let Some(who) = mirror
                 .as_ref()
-                .and_then(|mirror| mirror.credentials.as_ref())
+                .and_then(|mirror| mirror.credentials.clone())
             {
-                env.insert(
-                    "REGISTRY_PROXY_USERNAME".into(),
-                    Some(Secret::new(who.username.as_str())),
-                );
-                env.insert("REGISTRY_PROXY_PASSWORD".into(), Some(who.password.clone()));
+                set("REGISTRY_PROXY_USERNAME", Secret::new(who.username));
+                set("REGISTRY_PROXY_PASSWORD", who.password);
             }
             // Shared by all clusters: what one has pulled no other pulls again.
             mirror.map_or_else(
@@ -83,7 +80,7 @@ fn container(
                 container: 5000,
                 protocol: "tcp",
                 host_address: "127.0.0.1".into(),
-                host: Some(local_port(job)?),
+                host: Some(local_port(settings)?),
             });
             "local-registry".to_string()
         }
@@ -91,7 +88,7 @@ fn container(
     Ok(Container {
         name: name.into(),
         image: IMAGE.into(),
-        labels: all,
+        labels,
         env,
         ports,
         networks: vec![Attachment {
@@ -110,29 +107,64 @@ fn container(
 }
 
 /// The mirror of the definition that has this upstream.
-fn mirror(job: &Job<'_>, upstream: &str) -> Result<Option<Mirror>> {
-    let mirrors = job
-        .spec()?
-        .settings
+fn mirror(settings: &Options, upstream: &str) -> Option<Mirror> {
+    let mirrors = settings
         .get("mirrors")
         .and_then(Tree::as_list)
         .unwrap_or_default();
-    let mirrors = mirrors
+    mirrors
         .iter()
-        .filter_map(|mirror| Mirror::parse(mirror.as_text()?).ok());
-    Ok(mirrors
-        .into_iter()
-        .find(|mirror| mirror.upstream == upstream))
+        .filter_map(|mirror| Mirror::parse(mirror.as_text()?).ok())
+        .find(|mirror| mirror.upstream == upstream)
 }
 
-fn local_port(job: &Job<'_>) -> Result<u16> {
-    let asked = job
-        .spec()?
-        .settings
+fn local_port(settings: &Options) -> Result<u16> {
+    let asked = settings
         .get("local_registry")
         .and_then(Tree::as_text)
         .map(Registry::parse);
     Ok(asked
         .transpose()?
         .map_or(LOCAL_PORT, |registry| registry.port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_go_into_the_environment_and_nowhere_else() {
+        let mut settings = Options::default();
+        let mirrors = vec![Tree::Text("me:canary@ghcr.io".into())];
+        settings.insert("mirrors".into(), Tree::List(mirrors));
+        let made = container(
+            &settings,
+            BTreeMap::new(),
+            "dev-ghcr.io",
+            Some("https://ghcr.io"),
+            "kind",
+        )
+        .unwrap();
+        let value = |name: &str| made.env.get(name).cloned().flatten();
+        assert_eq!(value("REGISTRY_PROXY_PASSWORD").unwrap().expose(), "canary");
+        assert_eq!(value("REGISTRY_PROXY_USERNAME").unwrap().expose(), "me");
+        assert!(!format!("{made:?}").contains("canary"));
+        assert_eq!(
+            made.mounts.first().unwrap().source,
+            Source::Volume("ghcr.io".into())
+        );
+        assert!(made.ports.is_empty());
+    }
+
+    #[test]
+    fn the_local_registry_is_published_to_this_machine_alone() {
+        let mut settings = Options::default();
+        settings.insert("local_registry".into(), Tree::Text("localhost:5961".into()));
+        let made = container(&settings, BTreeMap::new(), "dev", None, "kind").unwrap();
+        let port = made.ports.first().unwrap();
+        assert_eq!(
+            (port.host_address.as_str(), port.host),
+            ("127.0.0.1", Some(5961))
+        );
+    }
 }

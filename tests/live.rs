@@ -1,0 +1,8 @@
+//! Real clusters on a real engine: skipped, with the reason, where there is none or where its images are missing.
+//!
+//! One test at a time: they share the machine. Each has a home of its own and names that no other run uses, removes what
+//! it made by that name, and touches nothing else on the engine.
+
+mod kwok;
+mod registry;
+mod stage;
