@@ -21,7 +21,7 @@ fn a_cluster_has_its_registries_and_takes_them_with_it() {
     let script = stage.script(&format!(
         r#"cluster("{name}", #{{
     distribution: kwok(), provider: docker(), kubernetes: "1.35.4", workers: 1,
-    mirrors: ["ghcr.io"], local_registry: "localhost:5961",
+    mirrors: ["ghcr.io=http://{name}-local-registry:5000"], local_registry: "localhost:5961",
 }})"#
     ));
     stage.good(&["run", &script]);
@@ -41,7 +41,9 @@ fn a_cluster_has_its_registries_and_takes_them_with_it() {
         .engine(async |engine| engine.expect(&format!("{name}-ghcr.io")).await)
         .env;
     assert!(
-        env.contains(&"REGISTRY_PROXY_REMOTEURL=https://ghcr.io".to_string()),
+        env.contains(&format!(
+            "REGISTRY_PROXY_REMOTEURL=http://{name}-local-registry:5000"
+        )),
         "{env:?}"
     );
     stage.good(&["cluster", "delete", &name, "--yes"]);

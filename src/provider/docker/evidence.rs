@@ -11,7 +11,7 @@ use crate::state::{State, write_whole};
 
 /// Keeps what the containers said and names the folder in the error; a folder that cannot be written changes nothing.
 pub(super) async fn keep(job: &Job<'_>, store: &State, error: Error) -> Error {
-    let Ok(members) = job.members().await else {
+    let Ok(members) = job.everything().await else {
         return error;
     };
     if members.is_empty() {

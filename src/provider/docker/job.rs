@@ -55,6 +55,16 @@ impl Job<'_> {
             .collect())
     }
 
+    /// All containers of the cluster and those beside it: registries carry its label and none of the peer's.
+    pub(super) async fn everything(&self) -> Result<Vec<Listed>> {
+        let all = self.engine.list(&[]).await?;
+        let is_own = |one: &Listed| {
+            self.maker.cluster_of(one).as_deref() == Some(self.name())
+                || one.labels.get(labels::CLUSTER).map(String::as_str) == Some(self.work.context)
+        };
+        Ok(all.into_iter().filter(is_own).collect())
+    }
+
     /// How the cluster's API is reached.
     pub(super) async fn access(&self) -> Result<Access> {
         self.maker
@@ -91,14 +101,9 @@ impl Job<'_> {
 
     /// Removes everything that belongs to the cluster; what is gone already is fine.
     pub(super) async fn remove(&self) -> Result<()> {
-        let members = self.members().await?;
         let label = format!("{}={}", labels::CLUSTER, self.work.context);
-        // Registries of the cluster carry its label and none of the peer's.
-        let more = self.engine.list(&[label.as_str()]).await?;
-        let mut names: Vec<String> = members.into_iter().chain(more).map(|one| one.id).collect();
-        names.sort();
-        names.dedup();
-        try_join_all(names.iter().map(|id| self.engine.remove(id))).await?;
+        let all = self.everything().await?;
+        try_join_all(all.iter().map(|one| self.engine.remove(&one.id))).await?;
         let (networks, volumes) =
             tokio::try_join!(self.engine.networks(&label), self.engine.volumes(&label))?;
         for name in networks.keys() {

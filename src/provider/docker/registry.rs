@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures::future::FutureExt as _;
+
 use super::Job;
-use crate::docker::{Tail, labels};
+use crate::docker::{Life, Tail, labels};
 use crate::error::Result;
 use crate::secret::Secret;
 use crate::spec::registry::{LOCAL_PORT, Mirror, Registry};
@@ -17,7 +19,11 @@ const IMAGE: &str = "registry:3";
 const REGISTRY: &str = "io.ksail.registry";
 /// Where a registry keeps what it has.
 const STORE: &str = "/var/lib/registry";
-/// How long a registry may say nothing before it listens.
+/// What a registry says when it can be used.
+const LISTENS: &str = "listening on";
+/// How often its log is looked at.
+const PACE: Duration = Duration::from_millis(100);
+/// How long a registry may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs a registry on the cluster's network; `upstream` makes it a cache of another one.
@@ -38,12 +44,22 @@ pub(super) async fn ensure(job: &Job<'_>, name: &str, upstream: Option<&str>) ->
     }
     engine.ensure_container(&container).await?.same(name)?;
     engine.start(name).await?;
-    engine
-        .wait_line(name, Tail::All, PATIENCE, |line| {
-            line.contains("listening on")
-        })
-        .await
-        .map(|_| ())
+    let label = format!("{REGISTRY}={name}");
+    let ask = || {
+        async move {
+            let seen = engine.expect(name).await?;
+            if seen.life == Life::Running && engine.logs(name, Tail::All).await?.contains(LISTENS) {
+                return Ok(Some(()));
+            }
+            // A cache ends when its upstream cannot be looked up, and the engine brings it back: once is no failure.
+            if seen.restarts > 3 {
+                return Err(engine.ended(name).await);
+            }
+            Ok(None)
+        }
+        .boxed()
+    };
+    engine.until(&label, name, PACE, PATIENCE, ask).await
 }
 
 /// The container of a registry.
