@@ -12,6 +12,7 @@ mod cipher;
 mod cipher_keys;
 mod cli;
 mod diagnostics;
+mod embedded_admission;
 mod embedded_api;
 mod embedded_life;
 mod failures;

@@ -22,6 +22,7 @@
 
 pub mod access;
 pub mod api;
+mod cel;
 mod controllers;
 pub mod home;
 mod in_process;

@@ -67,6 +67,8 @@ pub struct Custom {
     pub selectable: Vec<String>,
     /// How versions are converted.
     pub conversion: serde_json::Value,
+    /// The rules of the schema, ready to be asked.
+    pub(in crate::embedded) rules: Option<crate::embedded::write::validations::Rules>,
 }
 
 impl Kind {

@@ -2,14 +2,14 @@
 
 use serde_json::Value;
 
-use super::{Part, definition, rules, schema};
+use super::{Part, definition, rules, schema, validations};
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::selector::LabelSelector;
 use crate::embedded::api::status::{Cause, Status};
 
 /// Refuses a new object that makes no sense.
 pub(super) fn object(kind: &Kind, name: &str, value: &Value) -> Result<(), Status> {
-    refuse(kind, name, &causes(kind, value))
+    refuse(kind, name, &causes(kind, value, None))
 }
 
 /// Refuses a change that makes no sense, or touches what is fixed.
@@ -22,7 +22,7 @@ pub(super) fn change(
 ) -> Result<(), Status> {
     let mut all = match part {
         Part::Other => Vec::new(),
-        Part::Main | Part::Status => causes(kind, value),
+        Part::Main | Part::Status => causes(kind, value, Some(before)),
     };
     all.extend(rules::fixed(kind, before, value));
     refuse(kind, name, &all)
@@ -36,10 +36,17 @@ fn refuse(kind: &Kind, name: &str, causes: &[Cause]) -> Result<(), Status> {
 }
 
 /// Everything that is wrong with an object.
-fn causes(kind: &Kind, value: &Value) -> Vec<Cause> {
+fn causes(kind: &Kind, value: &Value, before: Option<&Value>) -> Vec<Cause> {
     let mut causes = Vec::new();
     if let Some(custom) = &kind.custom {
-        causes.extend(schema::check(value, &custom.schema, ""));
+        causes.extend(schema::check_change(value, before, &custom.schema));
+        if let Some(rules) = &custom.rules {
+            if causes.iter().any(blocks_rules) {
+                causes.push(validations::not_checked());
+            } else {
+                causes.extend(validations::check(rules, value, before));
+            }
+        }
     } else if definition::is_definition(kind) {
         return definition::check(value);
     }
@@ -72,6 +79,18 @@ fn causes(kind: &Kind, value: &Value) -> Vec<Cause> {
         _ => {}
     }
     causes
+}
+
+/// Whether something is so wrong that rules could stumble over it.
+fn blocks_rules(cause: &Cause) -> bool {
+    matches!(
+        cause.reason,
+        "FieldValueNotSupported"
+            | "FieldValueRequired"
+            | "FieldValueTooLong"
+            | "FieldValueTooMany"
+            | "FieldValueTypeInvalid"
+    )
 }
 
 fn text<'a>(value: &'a Value, at: &str) -> &'a str {

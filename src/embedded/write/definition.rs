@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::meta;
+use super::{meta, validations};
 use crate::embedded::api::registry::{Custom, Kind, Registry, Subresource};
 use crate::embedded::api::status::Cause;
 use crate::embedded::server::Server;
@@ -139,6 +139,27 @@ pub(super) fn check(value: &Value) -> Vec<Cause> {
             ));
         }
     }
+    causes.extend(check_rules(value));
+    causes
+}
+
+/// What is wrong with the rules of the schemas.
+fn check_rules(value: &Value) -> Vec<Cause> {
+    let schema = |version: &Value| version.pointer("/schema/openAPIV3Schema").cloned();
+    let schemas: Vec<Value> = versions(value).filter_map(schema).collect();
+    // A schema that all versions share is kept, and complained about, in one place.
+    let shared = schemas.windows(2).all(|pair| pair.first() == pair.last());
+    let mut causes = Vec::new();
+    for (at, schema) in schemas.into_iter().enumerate() {
+        let path = match shared {
+            true => "spec.validation.openAPIV3Schema".to_owned(),
+            false => format!("spec.versions[{at}].schema.openAPIV3Schema"),
+        };
+        causes.extend(validations::compile(&Arc::new(schema), &path).1);
+        if shared {
+            break;
+        }
+    }
     causes
 }
 
@@ -192,11 +213,11 @@ fn kinds(value: &Value) -> Vec<Kind> {
                 .cloned()
                 .unwrap_or_default()
         };
+        let schema = version.pointer("/schema/openAPIV3Schema");
+        let schema = Arc::new(schema.cloned().unwrap_or_default());
         let custom = Custom {
-            schema: version
-                .pointer("/schema/openAPIV3Schema")
-                .cloned()
-                .unwrap_or_default(),
+            schema: (*schema).clone(),
+            rules: validations::compile(&schema, "").0,
             columns: list("/additionalPrinterColumns"),
             scale: version.pointer("/subresources/scale").cloned(),
             status: version.pointer("/subresources/status").is_some(),

@@ -22,6 +22,7 @@ mod rules;
 mod schema;
 mod strategic;
 mod unknown;
+pub(super) mod validations;
 
 pub use delete::{Deletion, Propagation, Removed, delete};
 pub(crate) use meta::{now, time};

@@ -2,12 +2,20 @@
 
 use serde_json::Value;
 
+use super::validations::same_item;
 use crate::embedded::api::status::Cause;
 
-/// Everything that is wrong with a value.
-pub(super) fn check(value: &Value, schema: &Value, path: &str) -> Vec<Cause> {
+/// Everything that is wrong with an object; what was wrong before and is the same still is let be.
+pub(super) fn check_change(value: &Value, before: Option<&Value>, schema: &Value) -> Vec<Cause> {
     let mut causes = Vec::new();
-    look(value, schema, path, &mut causes);
+    look(value, before, schema, "", &mut causes);
+    causes
+}
+
+/// Everything that is wrong with a value.
+fn check(value: &Value, schema: &Value, path: &str) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    look(value, None, schema, path, &mut causes);
     causes
 }
 
@@ -36,7 +44,16 @@ fn type_of(value: &Value) -> &'static str {
     }
 }
 
-fn look(value: &Value, schema: &Value, path: &str, causes: &mut Vec<Cause>) {
+fn look(
+    value: &Value,
+    before: Option<&Value>,
+    schema: &Value,
+    path: &str,
+    causes: &mut Vec<Cause>,
+) {
+    if before == Some(value) {
+        return;
+    }
     if value.is_null() && is_on(schema, "nullable") {
         return;
     }
@@ -64,7 +81,7 @@ fn look(value: &Value, schema: &Value, path: &str, causes: &mut Vec<Cause>) {
     look_enum(value, schema, path, causes);
     match value {
         Value::Object(object) => {
-            look_fields(object, schema, path, causes);
+            look_fields(object, before, schema, path, causes);
             let count = object.len();
             if let Some(least) = size(schema, "minProperties").filter(|least| count < *least) {
                 let detail = format!("{path} in body should have at least {least} properties");
@@ -74,7 +91,7 @@ fn look(value: &Value, schema: &Value, path: &str, causes: &mut Vec<Cause>) {
                 causes.push(too_many(path, count, most));
             }
         }
-        Value::Array(list) => look_items(list, schema, path, causes),
+        Value::Array(list) => look_items(list, before, schema, path, causes),
         Value::String(text) => look_text(text, schema, path, causes),
         Value::Number(_) => look_number(value, schema, path, causes),
         _ => {}
@@ -107,6 +124,7 @@ fn look_enum(value: &Value, schema: &Value, path: &str, causes: &mut Vec<Cause>)
 
 fn look_fields(
     object: &serde_json::Map<String, Value>,
+    before: Option<&Value>,
     schema: &Value,
     path: &str,
     causes: &mut Vec<Cause>,
@@ -129,18 +147,25 @@ fn look_fields(
         .get("additionalProperties")
         .filter(|others| others.is_object());
     for (name, value) in object {
+        let before = before.and_then(|before| before.get(name));
         match (
             properties.and_then(|properties| properties.get(name)),
             others,
         ) {
-            (Some(schema), _) => look(value, schema, &at(name), causes),
-            (None, Some(schema)) => look(value, schema, &at(name), causes),
+            (Some(schema), _) => look(value, before, schema, &at(name), causes),
+            (None, Some(schema)) => look(value, before, schema, &at(name), causes),
             (None, None) => {}
         }
     }
 }
 
-fn look_items(list: &[Value], schema: &Value, path: &str, causes: &mut Vec<Cause>) {
+fn look_items(
+    list: &[Value],
+    before: Option<&Value>,
+    schema: &Value,
+    path: &str,
+    causes: &mut Vec<Cause>,
+) {
     if let Some(least) = size(schema, "minItems").filter(|least| list.len() < *least) {
         let detail = format!("{path} in body should have at least {least} items");
         causes.push(Cause::invalid(path, &list.len().into(), &detail));
@@ -181,7 +206,8 @@ fn look_items(list: &[Value], schema: &Value, path: &str, causes: &mut Vec<Cause
     }
     if let Some(items) = schema.get("items") {
         for (at, item) in list.iter().enumerate() {
-            look(item, items, &format!("{path}[{at}]"), causes);
+            let before = before.and_then(|before| same_item(schema, before, item));
+            look(item, before, items, &format!("{path}[{at}]"), causes);
         }
     }
 }
@@ -262,7 +288,7 @@ fn look_combined(value: &Value, schema: &Value, path: &str, causes: &mut Vec<Cau
     let list = |name: &str| schema.get(name).and_then(Value::as_array);
     let passes = |schema: &Value| check(value, schema, path).is_empty();
     for each in list("allOf").into_iter().flatten() {
-        look(value, each, path, causes);
+        look(value, None, each, path, causes);
     }
     if let Some(any) = list("anyOf")
         && !any.iter().any(passes)
