@@ -51,7 +51,14 @@ fn plain(value: &Value) -> Value {
     match value {
         Value::Object(object) => {
             let mut out = Map::new();
-            for (name, value) in object {
+            // A definition is established by the time its creation is answered, so its status says so already.
+            let defined = object
+                .get("kind")
+                .is_some_and(|kind| kind == "CustomResourceDefinition");
+            for (name, value) in object
+                .iter()
+                .filter(|(name, _)| !defined || *name != "status")
+            {
                 let changing = matches!(
                     name.as_str(),
                     "uid" | "resourceVersion" | "creationTimestamp" | "time" | "storageVersionHash"
