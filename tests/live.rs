@@ -4,5 +4,6 @@
 //! it made by that name, and touches nothing else on the engine.
 
 mod kwok;
+mod leftovers;
 mod registry;
 mod stage;

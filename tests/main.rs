@@ -15,6 +15,7 @@ mod diagnostics;
 mod embedded_admission;
 mod embedded_api;
 mod embedded_life;
+mod engine;
 mod failures;
 mod home;
 mod interruption;

@@ -8,8 +8,10 @@ mod cluster;
 mod completion;
 mod display;
 mod doc;
+mod doctor;
 mod embedded;
 mod explain;
+mod gc;
 mod machine;
 mod man;
 mod plan;
@@ -103,6 +105,10 @@ enum Command {
     Cipher(cipher::Arguments),
     /// Show what runs where, what brings what and what a change costs
     Support(support::Args),
+    /// Check whether this machine can run clusters, and say how to mend it
+    Doctor(doctor::Args),
+    /// Find and remove what clusters left behind
+    Gc(gc::Args),
     /// Show the functions that scripts can call
     Doc(doc::Args),
     /// Explain a diagnostic code
@@ -170,6 +176,8 @@ fn dispatch(command: Command, cx: &Context) -> Result<ExitCode> {
         Command::Cluster(args) => cluster::run(args, cx),
         Command::Cipher(args) => cipher::run(args, cx),
         Command::Support(args) => support::run(&args, cx),
+        Command::Doctor(args) => doctor::run(&args, cx),
+        Command::Gc(args) => gc::run(&args, cx),
         Command::Doc(args) => doc::run(&args, cx),
         Command::Explain(args) => explain::run(&args, cx),
         Command::Repl(args) => repl::run(&args, cx),

@@ -138,7 +138,7 @@ fn is_denied(cause: &Cause) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::answered;
+    use super::{answered, fault, unreachable};
 
     #[test]
     fn the_engines_words_become_codes() {
@@ -164,6 +164,11 @@ mod tests {
             (500, "something else", "E0807"),
             (429, "slow down", "E0807"),
             (400, "invalid mount", "E0808"),
+            (
+                500,
+                "failed to create shim task: operation not permitted",
+                "E0820",
+            ),
         ] {
             assert_eq!(
                 answered("x failed", status, words).code().id,
@@ -171,5 +176,14 @@ mod tests {
                 "{words}"
             );
         }
+    }
+
+    #[test]
+    fn a_socket_that_is_barred_is_not_one_that_is_absent() {
+        let barred = || bollard::errors::Error::IOError {
+            err: std::io::Error::from(std::io::ErrorKind::PermissionDenied),
+        };
+        assert_eq!(unreachable("unix:///x", barred()).code().id, "E0803");
+        assert_eq!(fault("listing containers", barred()).code().id, "E0803");
     }
 }

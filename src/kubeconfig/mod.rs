@@ -152,6 +152,16 @@ impl Kubeconfig {
             .filter(|name| !name.is_empty())
     }
 
+    /// The names of the contexts.
+    pub fn names(&self) -> Vec<&str> {
+        let entries = self.0.get("contexts").and_then(Value::as_array);
+        let entries = entries.map(Vec::as_slice).unwrap_or_default();
+        entries
+            .iter()
+            .filter_map(|entry| entry.get("name")?.as_str())
+            .collect()
+    }
+
     /// Whether there is such a context.
     pub fn has(&self, context: &str) -> bool {
         self.content("contexts", context).is_some()

@@ -2,5 +2,7 @@
 
 pub mod cipher;
 pub mod cluster;
+pub mod doctor;
 pub mod fleet;
+pub mod gc;
 pub mod live;

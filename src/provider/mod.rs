@@ -6,5 +6,5 @@ mod docker;
 mod embedded;
 mod installed;
 
-pub use docker::Docker;
+pub use docker::{Docker, Leftover, Thing};
 pub use embedded::Embedded;

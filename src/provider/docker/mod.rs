@@ -7,6 +7,7 @@
 //! To add a distribution: a file here with its [`Maker`], and a line in [`Docker::new`].
 
 mod evidence;
+mod gc;
 mod job;
 mod k3s;
 mod kwok;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use futures::future::{BoxFuture, FutureExt as _};
 use tokio::sync::OnceCell;
 
+pub use gc::{Leftover, Thing};
 pub(super) use job::Job;
 
 use super::installed;

@@ -39,6 +39,7 @@ pub struct Machine {
     bell: Arc<Bell>,
     embedded: Arc<Embedded>,
     docker: Arc<Docker>,
+    files: Files,
 }
 
 impl Machine {
@@ -50,7 +51,8 @@ impl Machine {
             places.program.clone(),
             places.kubeconfig.clone(),
         );
-        let contexts: Arc<dyn Contexts> = Arc::new(Files::new(places.kubeconfig));
+        let files = Files::new(places.kubeconfig);
+        let contexts: Arc<dyn Contexts> = Arc::new(files.clone());
         let embedded = Arc::new(Embedded::new(
             state.clone(),
             places.program,
@@ -68,7 +70,23 @@ impl Machine {
             bell: Arc::new(bell),
             embedded,
             docker,
+            files,
         }
+    }
+
+    /// The Docker provider.
+    pub fn docker(&self) -> &Docker {
+        &self.docker
+    }
+
+    /// The user's kubeconfig on disk.
+    pub fn files(&self) -> &Files {
+        &self.files
+    }
+
+    /// ksail's own memory on disk.
+    pub fn state(&self) -> &State {
+        &self.state
     }
 }
 

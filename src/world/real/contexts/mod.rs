@@ -75,6 +75,31 @@ impl Files {
         Ok(None)
     }
 
+    /// The contexts that lead to this machine.
+    pub fn local(&self) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        for file in &self.paths {
+            let Some(config) = self.seen.read(file)? else {
+                continue;
+            };
+            let is_local = |name: &&str| {
+                let host = config
+                    .server(name)
+                    .and_then(|server| server.split("://").nth(1));
+                host.is_some_and(|host| {
+                    ["127.0.0.1:", "localhost:", "0.0.0.0:", "[::1]:"]
+                        .iter()
+                        .any(|local| host.starts_with(local))
+                })
+            };
+            let local = config.names().into_iter().filter(is_local);
+            names.extend(local.map(String::from));
+        }
+        names.sort();
+        names.dedup();
+        Ok(names)
+    }
+
     /// The file that has a context.
     fn owner(&self, context: &str) -> Result<Option<PathBuf>> {
         for file in &self.paths {

@@ -1,0 +1,103 @@
+//! What clusters left behind on the engine: containers, networks and volumes with ksail's labels whose cluster has no
+//! control plane any more. Only what carries those labels is ever found here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::Docker;
+use crate::diag::codes::state::CLUSTER_BUSY;
+use crate::docker::labels;
+use crate::error::Result;
+use crate::world::Memory as _;
+
+/// What kind of thing was left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Thing {
+    /// A container.
+    Container,
+    /// A network.
+    Network,
+    /// A named volume.
+    Volume,
+    /// A cluster's folder in ksail's state.
+    Folder,
+    /// A context of the user's kubeconfig.
+    Context,
+}
+
+/// Something that belongs to nobody any more.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Leftover {
+    /// What it is.
+    pub thing: Thing,
+    /// Its name.
+    pub name: String,
+    /// The context of the cluster that it belonged to.
+    pub cluster: String,
+}
+
+impl Docker {
+    /// What is left on the engine of clusters that are gone; in the order in which it can be removed. Clusters that a
+    /// run works on now are left out.
+    pub async fn leftovers(&self) -> Result<Vec<Leftover>> {
+        let engine = self.engine().await?;
+        let containers = engine.list(&[]).await?;
+        let mut alive = BTreeSet::new();
+        for maker in &self.makers {
+            let control = containers.iter().filter(|one| maker.is_control_plane(one));
+            alive.extend(control.filter_map(|one| Some(maker.context(&maker.cluster_of(one)?))));
+        }
+        let (networks, volumes) = tokio::try_join!(
+            engine.networks(labels::CLUSTER),
+            engine.volumes(labels::CLUSTER)
+        )?;
+        let containers = containers.into_iter().map(|one| (one.name, one.labels));
+        let all = [
+            (Thing::Container, containers.collect::<BTreeMap<_, _>>()),
+            (Thing::Network, networks),
+            (Thing::Volume, volumes),
+        ];
+        let mut found = Vec::new();
+        for (thing, named) in all {
+            for (name, labels) in named {
+                let Some(cluster) = labels.get(labels::CLUSTER) else {
+                    continue;
+                };
+                if !alive.contains(cluster) && !self.is_busy(cluster).await? {
+                    found.push(Leftover {
+                        thing,
+                        name,
+                        cluster: cluster.clone(),
+                    });
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Removes something that was left on the engine.
+    pub async fn remove_leftover(&self, leftover: &Leftover) -> Result<()> {
+        let (engine, name) = (self.engine().await?, leftover.name.as_str());
+        match leftover.thing {
+            Thing::Container => engine.remove(name).await,
+            Thing::Network => engine.remove_network(name).await,
+            Thing::Volume => engine.remove_volume(name).await,
+            Thing::Folder | Thing::Context => Ok(()),
+        }
+    }
+
+    /// Whether a run works on a cluster now.
+    async fn is_busy(&self, context: &str) -> Result<bool> {
+        // Asking for the lock makes the folder, which would be one more thing left behind.
+        if !self.store.cluster(context).exists() {
+            return Ok(false);
+        }
+        match self.store.lock(context).await {
+            Ok(_) => Ok(false),
+            Err(problem) if problem.code().id == CLUSTER_BUSY.id => Ok(true),
+            Err(problem) => Err(problem),
+        }
+    }
+}
