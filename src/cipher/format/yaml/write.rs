@@ -3,8 +3,12 @@
 //! Comments stand before a key, behind a value, or after the last key of a branch. Where a break or a blank line falls
 //! follows from a few facts about the last thing written, kept in [`Writer`].
 
+mod emit;
+mod shape;
+
 use std::fmt::Write as _;
 
+use self::shape::{Shape, is_break, is_printable};
 use super::resolve::needs_quotes;
 use crate::cipher::number;
 use crate::cipher::tree::{Branch, Comment, Entry, Value};
@@ -443,164 +447,6 @@ impl Writer {
             }
         }
     }
-
-    // --- lines and comments
-
-    fn put(&mut self, text: &str) {
-        self.out.push_str(text);
-        self.column += text.chars().count();
-    }
-
-    fn line_break(&mut self) {
-        self.out.push('\n');
-        self.column = 0;
-        self.indention = true;
-    }
-
-    fn indicator(&mut self, text: &str, needs_space: bool, is_space: bool, is_indention: bool) {
-        if needs_space && !self.whitespace {
-            self.put(" ");
-        }
-        self.put(text);
-        self.whitespace = is_space;
-        self.indention = self.indention && is_indention;
-        self.open_ended = false;
-    }
-
-    fn indent_line(&mut self) {
-        let indent = self.indent.unwrap_or(0);
-        if !self.indention || self.column > indent || (self.column == indent && !self.whitespace) {
-            self.line_break();
-        }
-        if self.foot_indent == Some(indent) {
-            self.line_break();
-        }
-        while self.column < indent {
-            self.put(" ");
-        }
-        self.whitespace = true;
-        self.foot_indent = None;
-    }
-
-    fn comment(&mut self, lines: &str) {
-        for (index, line) in lines.split('\n').enumerate() {
-            if index > 0 {
-                self.line_break();
-                self.indent_line();
-            }
-            self.put(line);
-            self.indention = false;
-        }
-        self.line_break();
-        self.whitespace = true;
-    }
-
-    fn head_comment(&mut self) {
-        if !self.tail.is_empty() {
-            let tail = std::mem::take(&mut self.tail);
-            self.indent_line();
-            self.comment(&tail);
-            self.foot_indent = Some(self.indent.unwrap_or(0));
-        }
-        if !self.head.is_empty() {
-            let head = std::mem::take(&mut self.head);
-            self.indent_line();
-            self.comment(&head);
-        }
-    }
-
-    fn line_comment(&mut self) {
-        if self.line.is_empty() {
-            return;
-        }
-        let line = std::mem::take(&mut self.line);
-        if !self.whitespace {
-            self.put(" ");
-        }
-        self.comment(&line);
-    }
-
-    fn foot_comment(&mut self) {
-        if self.foot.is_empty() {
-            return;
-        }
-        let foot = std::mem::take(&mut self.foot);
-        self.indent_line();
-        self.comment(&foot);
-        self.foot_indent = Some(self.indent.unwrap_or(0));
-    }
-}
-
-/// Which scalar styles a text allows.
-struct Shape {
-    plain: bool,
-    single: bool,
-    block: bool,
-}
-
-impl Shape {
-    fn of(text: &str) -> Self {
-        let mut shape = Self {
-            plain: true,
-            single: true,
-            block: !text.is_empty(),
-        };
-        if text.starts_with("---") || text.starts_with("...") {
-            shape.plain = false;
-        }
-        let mut before: Option<char> = None;
-        let mut chars = text.chars().peekable();
-        while let Some(c) = chars.next() {
-            let next = chars.peek().copied();
-            let blank_next = next.is_none_or(|next| matches!(next, ' ' | '\t') || is_break(next));
-            let blank_before = before.is_none_or(|c| matches!(c, ' ' | '\t') || is_break(c));
-            let indicator = match c {
-                '#' => blank_before,
-                ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%'
-                | '@' | '`' => before.is_none(),
-                '?' | '-' => before.is_none() && blank_next,
-                ':' => blank_next,
-                _ => false,
-            };
-            if indicator {
-                shape.plain = false;
-            }
-            let tab = c == '\t';
-            if tab || !is_printable(c) {
-                shape.plain = false;
-                shape.single = false;
-                shape.block &= tab;
-            }
-            if is_break(c) {
-                shape.plain = false;
-                if before == Some(' ') {
-                    shape.single = false;
-                    shape.block = false;
-                }
-            }
-            if c == ' ' {
-                if before.is_none() || next.is_none() {
-                    shape.plain = false;
-                }
-                if next.is_none() {
-                    shape.block = false;
-                }
-                if before.is_some_and(is_break) {
-                    shape.single = false;
-                }
-            }
-            before = Some(c);
-        }
-        shape
-    }
-}
-
-fn is_break(c: char) -> bool {
-    matches!(c, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
-}
-
-fn is_printable(c: char) -> bool {
-    matches!(c, '\n' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fefe}' | '\u{ff00}'..='\u{fffd}')
 }
 
 #[cfg(test)]
