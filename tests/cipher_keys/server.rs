@@ -135,6 +135,24 @@ fn answer(asked: &Asked) -> (u16, Value) {
                 ),
             }
         }
+        "/denied/oauth2/v2.0/token" => (401, json!({ "error": "invalid_client" })),
+        // AWS says in the key's identifier what it is asked to answer.
+        "/" => match text("KeyId").rsplit('/').next() {
+            Some("denied") => (
+                400,
+                json!({ "__type": "AccessDeniedException", "Message": "no" }),
+            ),
+            Some("odd") => (200, json!({})),
+            Some("down") => (503, json!("later")),
+            _ => (400, json!({ "__type": "NotFoundException" })),
+        },
+        "/federation/credentials" => {
+            if !is("x-amz-sso_bearer_token: signed-on") {
+                return (401, json!({ "message": "Session token not found" }));
+            }
+            let keys = json!({ "accessKeyId": "id", "secretAccessKey": "s", "sessionToken": "t" });
+            (200, json!({ "roleCredentials": keys }))
+        }
         _ => (500, json!("what")),
     }
 }

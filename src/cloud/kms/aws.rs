@@ -78,10 +78,11 @@ async fn ask(
     body: Value,
 ) -> Result<Value> {
     let region = region(&key.arn)?;
-    let mut by = aws_credentials::find(http, sources, key.profile.as_deref(), region).await?;
-    if let Some(role) = &key.role {
-        by = aws_credentials::assume(http, sources, region, role, "sops@ksail", &by).await?;
-    }
+    let name = format!("{:?} {:?} {region}", key.profile, key.role);
+    let by = sources
+        .aws
+        .get(name, credentials(http, sources, key, region))
+        .await?;
     let target = format!("TrentService.{verb}");
     let headers = [
         ("content-type", "application/x-amz-json-1.1"),
@@ -98,6 +99,19 @@ async fn ask(
     )
     .await?;
     serde_json::from_str(&text).map_err(|cause| SERVICE.odd("it is no JSON").because(cause))
+}
+
+async fn credentials(
+    http: &Client,
+    sources: &KeySources,
+    key: &AwsKms,
+    region: &str,
+) -> Result<Credentials> {
+    let by = aws_credentials::find(http, sources, key.profile.as_deref(), region).await?;
+    match &key.role {
+        Some(role) => aws_credentials::assume(http, sources, region, role, "sops@ksail", &by).await,
+        None => Ok(by),
+    }
 }
 
 /// Sends a signed POST to a service of a region.

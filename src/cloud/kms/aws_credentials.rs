@@ -1,6 +1,6 @@
 //! Where AWS credentials come from: variables, web identity, profiles, containers, the machine.
 //!
-//! The order is that of the vendor's clients. Single sign-on and credential processes are named, not run.
+//! The order is that of the vendor's clients. Single sign-on and credential processes are in `aws_sign_on`.
 
 use std::collections::HashMap;
 
@@ -8,6 +8,7 @@ use reqwest::Client;
 use serde_json::Value;
 
 use super::aws::{SERVICE, send};
+use super::aws_sign_on;
 use super::http::{METADATA_PATIENCE, form, tag};
 use super::sigv4::Credentials;
 use super::sources::KeySources;
@@ -135,14 +136,10 @@ async fn of_profile(
                 secret: Secret::new(secret),
                 token: get("aws_session_token").map(Secret::new),
             });
-        } else if get("credential_process").is_some() {
-            return Err(unusable(
-                &at,
-                "it runs a credential process, which is not supported",
-            ));
-        } else if get("sso_session").or(get("sso_start_url")).is_some() {
-            return Err(unusable(&at, "it uses single sign-on, which is not supported")
-                .help("put the keys into the environment with `aws configure export-credentials --format env`"));
+        } else if let Some(command) = get("credential_process") {
+            found = Some(aws_sign_on::from_process(sources, &at, command).await?);
+        } else if aws_sign_on::signs_on(profile) {
+            found = Some(aws_sign_on::sign_on(http, sources, profiles, &at, profile).await?);
         }
         break;
     }

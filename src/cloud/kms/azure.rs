@@ -63,7 +63,7 @@ pub(super) async fn settle(
     if !key.version.is_empty() {
         return Ok(key.clone());
     }
-    let token = token(http, sources, &key.vault_url).await?;
+    let token = cached(http, sources, &key.vault_url).await?;
     let url = format!(
         "{}/keys/{}?api-version={API}",
         key.vault_url.trim_end_matches('/'),
@@ -87,7 +87,7 @@ async fn ask(
     verb: &str,
     value: &str,
 ) -> Result<String> {
-    let token = token(http, sources, &key.vault_url).await?;
+    let token = cached(http, sources, &key.vault_url).await?;
     let url = format!(
         "{}/keys/{}/{}/{verb}?api-version={API}",
         key.vault_url.trim_end_matches('/'),
@@ -118,8 +118,15 @@ fn resource(vault: &str) -> Result<String> {
     }
 }
 
-async fn token(http: &Client, sources: &KeySources, vault: &str) -> Result<Secret> {
+async fn cached(http: &Client, sources: &KeySources, vault: &str) -> Result<Secret> {
     let resource = resource(vault)?;
+    sources
+        .tokens
+        .get(format!("azure {resource}"), token(http, sources, &resource))
+        .await
+}
+
+async fn token(http: &Client, sources: &KeySources, resource: &str) -> Result<Secret> {
     let client = sources.variable("AZURE_CLIENT_ID");
     if let (Some(tenant), Some(client)) = (sources.variable("AZURE_TENANT_ID"), client) {
         let host = sources
@@ -151,7 +158,7 @@ async fn token(http: &Client, sources: &KeySources, vault: &str) -> Result<Secre
             return SERVICE.field(&answer, "/access_token").map(Secret::new);
         }
     }
-    if let Some(token) = command_line(&resource).await {
+    if let Some(token) = command_line(resource).await {
         return Ok(token);
     }
     let mut url = format!("{MACHINE}&resource={resource}");

@@ -65,7 +65,10 @@ async fn ask(
     verb: &str,
     body: &Value,
 ) -> Result<Value> {
-    let token = token(http, sources).await?;
+    let token = sources
+        .tokens
+        .get("gcp".into(), token(http, sources))
+        .await?;
     let endpoint = sources
         .variable("SOPS_GCP_KMS_ENDPOINT")
         .unwrap_or("https://cloudkms.googleapis.com")

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, RequestBuilder, StatusCode};
+use reqwest::{Client, ClientBuilder, RequestBuilder, StatusCode};
 use serde_json::Value;
 
 use crate::diag::Code;
@@ -169,16 +169,24 @@ pub(super) fn tag<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 
 /// Makes the client that all services share.
 pub(super) fn client() -> Result<Client> {
+    build(builder())
+}
+
+/// What every client has.
+pub(super) fn builder() -> ClientBuilder {
     // A second installation fails and changes nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(Duration::from_secs(10))
         .timeout(Duration::from_secs(30))
-        .build()
-        .map_err(|cause| {
-            Error::new(&SERVICE_ANSWER, "cannot prepare requests to key services").because(cause)
-        })
+}
+
+/// Makes a client.
+pub(super) fn build(builder: ClientBuilder) -> Result<Client> {
+    builder.build().map_err(|cause| {
+        Error::new(&SERVICE_ANSWER, "cannot prepare requests to key services").because(cause)
+    })
 }
 
 /// Writes a form's body.

@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use super::cache::Cache;
+use super::sigv4::Credentials;
 use crate::cipher::key::Order;
 use crate::cipher::key::age::Ask;
 use crate::error::Result;
@@ -29,6 +31,7 @@ pub const VARIABLES: &[&str] = &[
     "AWS_EC2_METADATA_SERVICE_ENDPOINT",
     "AWS_ENDPOINT_URL",
     "AWS_ENDPOINT_URL_KMS",
+    "AWS_ENDPOINT_URL_SSO",
     "AWS_ENDPOINT_URL_STS",
     "AWS_PROFILE",
     "AWS_REGION",
@@ -59,6 +62,10 @@ pub const VARIABLES: &[&str] = &[
     "SOPS_GCP_KMS_ENDPOINT",
     "SOPS_GPG_EXEC",
     "USERPROFILE",
+    "VAULT_CACERT",
+    "VAULT_CAPATH",
+    "VAULT_CLIENT_CERT",
+    "VAULT_CLIENT_KEY",
     "VAULT_NAMESPACE",
     "VAULT_TOKEN",
     "XDG_CONFIG_HOME",
@@ -91,6 +98,12 @@ pub struct KeySources {
     pub order: Order,
     /// Asks for passphrases.
     pub ask: Ask,
+    /// Whether programs may be run for a key: commands in variables, and `gpg`.
+    pub may_run: bool,
+    /// Tokens that services gave.
+    pub(super) tokens: Arc<Cache<Secret>>,
+    /// Keys that AWS gave.
+    pub(super) aws: Arc<Cache<Credentials>>,
 }
 
 impl KeySources {
@@ -103,6 +116,9 @@ impl KeySources {
             looked: Vec::new(),
             order: Order::default(),
             ask: Arc::new(|_| None),
+            may_run: true,
+            tokens: Arc::default(),
+            aws: Arc::default(),
         }
     }
 
