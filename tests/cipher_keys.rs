@@ -331,30 +331,100 @@ async fn sops_joins_what_is_split_here() {
     assert_eq!(plain["hello"], "world");
 }
 
+/// A folder of GnuPG's with a secret key, and its agent running; the agent ends with it.
+struct Gnupg(tempfile::TempDir);
+
+impl Gnupg {
+    fn with(key: &str) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let gnupg = Self(home);
+        let key = format!("{FOLDER}/{key}");
+        assert!(gnupg.run("gpg", &["--batch", "--quiet", "--import", &key]));
+        gnupg
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) -> bool {
+        Command::new(program)
+            .args(arguments)
+            .env("GNUPGHOME", self.0.path())
+            .status()
+            .unwrap()
+            .success()
+    }
+
+    fn environment(&self, gpg: &'static str) -> impl Fn(&str) -> Option<String> + use<> {
+        let folder = self.0.path().display().to_string();
+        move |name: &str| match name {
+            "GNUPGHOME" => Some(folder.clone()),
+            "SOPS_GPG_EXEC" => Some(gpg.to_owned()),
+            _ => None,
+        }
+    }
+}
+
+impl Drop for Gnupg {
+    fn drop(&mut self) {
+        self.run("gpgconf", &["--kill", "all"]);
+    }
+}
+
 #[tokio::test]
 async fn keys_that_gnupg_holds_open_through_it() {
     if !has("gpg", "--version") {
         return;
     }
-    let home = tempfile::tempdir().unwrap();
-    let gnupg = home.path().display().to_string();
-    let imported = Command::new("gpg")
-        .args(["--batch", "--quiet", "--import"])
-        .arg(format!("{FOLDER}/rsa.sec.asc"))
-        .env("GNUPGHOME", &gnupg)
-        .status()
-        .unwrap();
-    assert!(imported.success());
+    let gnupg = Gnupg::with("rsa.sec.asc");
     let document = document("all.json");
     let groups = [group(&document["sops"])];
-    let environment = |name: &str| (name == "GNUPGHOME").then(|| gnupg.clone());
-    let sources = collect(&environment, Arc::new(|_| None)).unwrap();
+    assert!(gnupg.run("gpgconf", &["--kill", "gpg-agent"]));
+    let sources = collect(&gnupg.environment("gpg"), Arc::new(|_| None)).unwrap();
     let opened = unlock_groups(&keyring(sources), &groups, 0, &Order::default()).await;
-    let _ = Command::new("gpgconf")
-        .args(["--kill", "all"])
-        .env("GNUPGHOME", &gnupg)
-        .status();
     opens(&opened.unwrap(), &document);
+}
+
+#[tokio::test]
+async fn keys_of_a_running_agent_open_through_its_socket() {
+    if !has("gpg", "--version") {
+        return;
+    }
+    // RSA, and a curve: made here, because the one among the fixtures has a passphrase.
+    let gnupg = Gnupg::with("rsa.sec.asc");
+    let made = [
+        "--batch",
+        "--quiet",
+        "--passphrase",
+        "",
+        "--quick-generate-key",
+        "curve@example.org",
+        "future-default",
+        "default",
+        "never",
+    ];
+    assert!(gnupg.run("gpg", &made));
+    let sources = collect(&gnupg.environment("/nonexistent/gpg"), Arc::new(|_| None)).unwrap();
+    let certificates = &sources.pgp;
+    assert!(!certificates.is_empty());
+    let listed = Command::new("gpg")
+        .args(["--batch", "--with-colons", "--list-keys"])
+        .env("GNUPGHOME", gnupg.0.path())
+        .output()
+        .unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    let mut primary = false;
+    let mut opened = 0;
+    for line in listed.lines() {
+        let fields: Vec<&str> = line.split(':').collect();
+        if fields[0] == "pub" {
+            primary = true;
+        } else if fields[0] == "fpr" && std::mem::take(&mut primary) {
+            let keys = keyring(sources.clone());
+            there_and_back(&keys, parse(Kind::Pgp, fields[9]))
+                .await
+                .unwrap();
+            opened += 1;
+        }
+    }
+    assert_eq!(opened, 2, "{listed}");
 }
 
 async fn there_and_back(keys: &Keys, recipient: Recipient) -> Result<SealedKey, Error> {
@@ -480,6 +550,75 @@ async fn azure_is_spoken_to_as_it_expects() {
     assert_eq!(code(variables(&login), missing).await, "E0977");
     let nowhere = parse(Kind::AzureKeyVault, "http://127.0.0.1:1/keys/k/1");
     assert_eq!(code(variables(&login), nowhere).await, "E0978");
+    let mut denied = login;
+    denied[1].1 = "denied";
+    let any = || parse(Kind::AzureKeyVault, &format!("{at}/keys/k/77"));
+    assert_eq!(code(variables(&denied), any()).await, "E0976");
+    if !has("az", "--version") {
+        assert_eq!(code(variables(&[]), any()).await, "E0975");
+    }
+}
+
+#[tokio::test]
+async fn aws_refusals_are_told_apart() {
+    let server = server::start();
+    let key = |name: &str| {
+        let text = format!("arn:aws:kms:eu-west-1:111122223333:key/{name}");
+        parse(Kind::AwsKms, &text)
+    };
+    let at = |address: &str| {
+        variables(&[
+            ("AWS_ACCESS_KEY_ID", "id"),
+            ("AWS_SECRET_ACCESS_KEY", "secret"),
+            ("AWS_ENDPOINT_URL_KMS", address),
+        ])
+    };
+    for (name, expected) in [
+        ("denied", "E0966"),
+        ("other", "E0967"),
+        ("down", "E0968"),
+        ("odd", "E0990"),
+    ] {
+        assert_eq!(code(at(&server.address), key(name)).await, expected);
+    }
+    assert_eq!(code(at("http://127.0.0.1:1"), key("k")).await, "E0968");
+}
+
+#[tokio::test]
+async fn aws_keys_come_from_a_sign_on_once_for_many_files() {
+    let server = server::start();
+    let home = tempfile::tempdir().unwrap();
+    let cache = home.path().join(".aws/sso/cache");
+    std::fs::create_dir_all(&cache).unwrap();
+    let config = "[default]\nsso_session = mine\nsso_account_id = 1\nsso_role_name = r\n[sso-session mine]\nsso_start_url = https://start\nsso_region = eu-west-1\n";
+    std::fs::write(home.path().join(".aws/config"), config).unwrap();
+    let folder = home.path().display().to_string();
+    let sources = || {
+        variables(&[
+            ("HOME", &folder),
+            ("AWS_ENDPOINT_URL_KMS", &server.address),
+            ("AWS_ENDPOINT_URL_SSO", &server.address),
+        ])
+    };
+    let key = || parse(Kind::AwsKms, "arn:aws:kms:eu-west-1:111122223333:key/odd");
+    let nobody = keyring(sources()).lock(&key(), &Part::new([1; 32])).await;
+    assert_eq!(nobody.unwrap_err().code().id, "E0965");
+    let token = json!({ "startUrl": "https://start", "expiresAt": "2999-01-01T00:00:00Z", "accessToken": "signed-on" });
+    std::fs::write(cache.join("x.json"), token.to_string()).unwrap();
+    let keys = keyring(sources());
+    for _ in 0..2 {
+        let problem = keys.lock(&key(), &Part::new([1; 32])).await.unwrap_err();
+        assert_eq!(
+            problem.code().id,
+            "E0990",
+            "the keys were good, the answer odd"
+        );
+    }
+    let asked = server.asked.lock().unwrap();
+    let signed = asked
+        .iter()
+        .filter(|one| one.line.starts_with("GET /federation/credentials?"));
+    assert_eq!(signed.count(), 1);
 }
 
 /// Stops the server when the test ends, in whatever way.

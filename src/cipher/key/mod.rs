@@ -6,6 +6,7 @@
 pub mod age;
 mod group;
 pub mod pgp;
+pub mod pgp_agent;
 mod pgp_keybox;
 mod recipient;
 

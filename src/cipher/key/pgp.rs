@@ -74,6 +74,11 @@ impl Keys {
         }
     }
 
+    /// The certificates, with those of the secret keys.
+    pub(super) fn certificates(&self) -> &[SignedPublicKey] {
+        &self.certificates
+    }
+
     /// The fingerprints of the secret keys.
     pub fn secret_fingerprints(&self) -> Vec<String> {
         self.secret
@@ -123,15 +128,7 @@ impl Keys {
 
     /// Opens a locked data key.
     pub fn unlock(&self, enc: &str, ask: &Ask) -> Result<Part> {
-        if enc.len() > SEALED_LIMIT {
-            return Err(damaged("it is too long"));
-        }
-        let parse = || {
-            Message::from_string(enc)
-                .map(|(message, _)| message)
-                .map_err(|cause| damaged("it is no OpenPGP message").because(cause))
-        };
-        let Message::Encrypted { esk, .. } = parse()? else {
+        let Message::Encrypted { esk, .. } = message(enc)? else {
             return Err(damaged("it is an OpenPGP message that is not encrypted"));
         };
         let mut problem = None;
@@ -151,7 +148,7 @@ impl Keys {
                 };
                 passphrase = Password::from(typed.expose());
             }
-            match decrypt(parse()?, key, &passphrase) {
+            match decrypt(message(enc)?, key, &passphrase) {
                 Ok(part) => return Ok(part),
                 Err(cause) => {
                     problem = Some(
@@ -276,7 +273,22 @@ fn decrypt(
         decrypt_options: DecryptionOptions::new().enable_gnupg_aead(),
         ..TheRing::default()
     };
-    let (mut plain, _) = message.decrypt_the_ring(ring, true)?;
+    let (plain, _) = message.decrypt_the_ring(ring, true)?;
+    content(plain)
+}
+
+/// Reads a locked data key.
+pub(super) fn message(enc: &str) -> Result<Message<'_>> {
+    if enc.len() > SEALED_LIMIT {
+        return Err(damaged("it is too long"));
+    }
+    Message::from_string(enc)
+        .map(|(message, _)| message)
+        .map_err(|cause| damaged("it is no OpenPGP message").because(cause))
+}
+
+/// What stands in an opened message.
+pub(super) fn content(mut plain: Message<'_>) -> pgp::errors::Result<Part> {
     if plain.is_compressed() {
         plain = plain.decompress()?;
     }

@@ -10,6 +10,8 @@ use tokio::process::Command;
 use super::sources::KeySources;
 use super::{aws, azure, gcp, gpg, http, vault};
 use crate::cipher::key::age::{self, Ask, Identities};
+#[cfg(unix)]
+use crate::cipher::key::pgp_agent::questions;
 use crate::cipher::key::{Keyring, Order, Part, Recipient, SealedKey, Waiting, pgp};
 use crate::diag::codes::cipher::{BROKEN_IDENTITY, NO_IDENTITY, NO_PGP_KEY};
 use crate::error::{Error, Result};
@@ -22,6 +24,7 @@ pub fn keyring(sources: KeySources) -> Keys {
         age: OnceLock::new(),
         pgp: OnceLock::new(),
         http: OnceLock::new(),
+        vault: OnceLock::new(),
     }
 }
 
@@ -31,6 +34,7 @@ pub struct Keys {
     age: OnceLock<(Identities, Vec<Error>)>,
     pgp: OnceLock<(pgp::Keys, Vec<Error>)>,
     http: OnceLock<Client>,
+    vault: OnceLock<Client>,
 }
 
 impl Keys {
@@ -45,6 +49,18 @@ impl Keys {
         }
         let client = http::client()?;
         Ok(self.http.get_or_init(|| client))
+    }
+
+    /// Vault has authorities and certificates of its own.
+    fn vault(&self) -> Result<&Client> {
+        if let Some(client) = self.vault.get() {
+            return Ok(client);
+        }
+        let client = match vault::client(&self.sources)? {
+            Some(client) => client,
+            None => self.http()?.clone(),
+        };
+        Ok(self.vault.get_or_init(|| client))
     }
 
     fn age(&self) -> &(Identities, Vec<Error>) {
@@ -80,6 +96,13 @@ impl Keys {
             let Some(command) = self.sources.variable(name) else {
                 continue;
             };
+            if !self.sources.may_run {
+                all.push(Error::new(
+                    &NO_IDENTITY,
+                    format!("the command in {name} may not be run for a script"),
+                ));
+                continue;
+            }
             match run(name, command, recipient).await {
                 Ok(text) => {
                     let mut printed = Identities::default();
@@ -123,6 +146,13 @@ impl Keys {
         if error.code().id != NO_PGP_KEY.id {
             return Err(error);
         }
+        #[cfg(unix)]
+        if let Some(part) = super::agent::unlock(&self.sources, &questions(keys, enc)?, enc) {
+            return Ok(part);
+        }
+        if !self.sources.may_run {
+            return Err(error);
+        }
         match gpg::unlock(&self.sources, enc).await {
             Ok(part) => Ok(part),
             Err(more) => {
@@ -150,7 +180,7 @@ impl Keyring for Keys {
                 Recipient::AzureKeyVault(key) => {
                     azure::lock(self.http()?, sources, key, part).await
                 }
-                Recipient::Vault(key) => vault::lock(self.http()?, sources, key, part).await,
+                Recipient::Vault(key) => vault::lock(self.vault()?, sources, key, part).await,
             }
         })
     }
@@ -167,7 +197,7 @@ impl Keyring for Keys {
                 Recipient::AzureKeyVault(key) => {
                     azure::unlock(self.http()?, sources, key, enc).await
                 }
-                Recipient::Vault(key) => vault::unlock(self.http()?, sources, key, enc).await,
+                Recipient::Vault(key) => vault::unlock(self.vault()?, sources, key, enc).await,
             }
         })
     }
@@ -224,7 +254,7 @@ async fn run(name: &str, command: &str, recipient: &str) -> Result<Secret> {
 }
 
 /// Splits a command line into words as a shell does, without any expansion.
-fn words(line: &str) -> Option<Vec<String>> {
+pub(super) fn words(line: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut quote = None;

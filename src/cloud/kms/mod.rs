@@ -3,9 +3,13 @@
 //! One file per service; `sources` says where credentials and keys are looked for. To add a service: a file here, an arm
 //! in `keyring.rs`, its codes.
 
+#[cfg(unix)]
+mod agent;
 mod aws;
 mod aws_credentials;
+mod aws_sign_on;
 mod azure;
+mod cache;
 mod gcp;
 mod gpg;
 mod http;
