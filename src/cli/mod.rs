@@ -14,6 +14,7 @@ mod explain;
 mod gc;
 mod machine;
 mod man;
+mod passphrase;
 mod plan;
 mod reaper;
 mod repl;
