@@ -100,6 +100,18 @@ pub(super) fn block_on<T>(work: impl AsyncFnOnce(CancellationToken) -> Result<T>
     result
 }
 
+/// Runs short work on this very thread: a single file is done before other threads have started. Ctrl-C ends the program,
+/// which is safe because files are replaced whole.
+pub(super) fn block_on_here<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|cause| {
+            Error::new(&NO_RUNTIME, "the program's clock cannot be started").because(cause)
+        })?
+        .block_on(work)
+}
+
 #[allow(clippy::exit, reason = "the second Ctrl-C means now")]
 fn stop() {
     std::process::exit(130);

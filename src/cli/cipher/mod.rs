@@ -1,10 +1,14 @@
 //! `ksail cipher`: files encrypted for sops, from the command line.
 //!
-//! `seal` holds what makes or changes encrypted files, `open` what reads them. A new command is an arguments struct, a
-//! variant of [`Command`] and its arm in [`run`].
+//! `encrypt`, `renew`, `change` and `edit` write encrypted files, `open` reads them, `own` makes keys. A new command is an
+//! arguments struct, a variant of [`Command`] and its arm in [`perform`].
 
+mod change;
+mod edit;
+mod encrypt;
 mod open;
-mod seal;
+mod own;
+mod renew;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,7 +16,7 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 
-use super::{Context, machine, show};
+use super::{Context, machine, passphrase, show};
 use crate::cipher::format::Format;
 use crate::cipher::key::Kind;
 use crate::cipher::scope::Selectors;
@@ -44,23 +48,23 @@ pub(crate) struct Arguments {
 )]
 enum Command {
     /// Encrypt files
-    Encrypt(seal::Encrypt),
+    Encrypt(encrypt::Encrypt),
     /// Decrypt a file
     Decrypt(open::Decrypt),
     /// Edit an encrypted file in your editor
-    Edit(seal::Edit),
+    Edit(edit::Edit),
     /// Put an age private key into the key file
-    Import(seal::Import),
+    Import(own::Import),
     /// Give files a new data key
-    Rotate(seal::Rotate),
+    Rotate(renew::Rotate),
     /// Give files the recipients of their rule
-    Updatekeys(seal::UpdateKeys),
+    Updatekeys(renew::UpdateKeys),
     /// Set one value
-    Set(seal::Set),
+    Set(change::Set),
     /// Remove one value
-    Unset(seal::Unset),
+    Unset(change::Unset),
     /// Make an age key
-    Keygen(seal::Keygen),
+    Keygen(own::Keygen),
     /// Say who can read files, without any key
     Inspect(open::Inspect),
     /// Run a command with the values as variables
@@ -70,25 +74,47 @@ enum Command {
 }
 
 pub(super) fn run(arguments: Arguments, cx: &Context) -> Result<ExitCode> {
-    let outcome = machine::block_on(async |_| match arguments.command {
-        Command::Encrypt(args) => seal::encrypt(args, cx).await,
-        Command::Decrypt(args) => open::decrypt(args).await,
-        Command::Edit(args) => seal::edit(args).await,
-        Command::Import(args) => seal::import(args),
-        Command::Rotate(args) => seal::rotate(args, cx).await,
-        Command::Updatekeys(args) => seal::update_keys(args, cx).await,
-        Command::Set(args) => seal::set(args).await,
-        Command::Unset(args) => seal::unset(args).await,
-        Command::Keygen(args) => seal::keygen(&args, cx),
-        Command::Inspect(args) => open::inspect(args, cx),
-        Command::ExecEnv(args) => open::exec_env(args).await,
-        Command::ExecFile(args) => open::exec_file(args).await,
-    });
+    let command = arguments.command;
+    let outcome = if command.is_for_many() {
+        machine::block_on(async |_| perform(command, cx).await)
+    } else {
+        machine::block_on_here(perform(command, cx))
+    };
     outcome.or_else(|error| {
         let code = exit_code(&error);
         show::error(error, cx);
         Ok(ExitCode::from(code))
     })
+}
+
+impl Command {
+    /// Whether there may be several files to work on at the same time.
+    fn is_for_many(&self) -> bool {
+        let is_many = |paths: &[PathBuf]| paths.len() > 1 || paths.iter().any(|path| path.is_dir());
+        match self {
+            Self::Encrypt(args) => is_many(args.paths()),
+            Self::Rotate(args) => is_many(args.paths()),
+            Self::Updatekeys(args) => is_many(args.paths()),
+            _ => false,
+        }
+    }
+}
+
+async fn perform(command: Command, cx: &Context) -> Result<ExitCode> {
+    match command {
+        Command::Encrypt(args) => encrypt::encrypt(args, cx).await,
+        Command::Decrypt(args) => open::decrypt(args).await,
+        Command::Edit(args) => edit::edit(args).await,
+        Command::Import(args) => own::import(args),
+        Command::Rotate(args) => renew::rotate(args, cx).await,
+        Command::Updatekeys(args) => renew::update_keys(args, cx).await,
+        Command::Set(args) => change::set(args).await,
+        Command::Unset(args) => change::unset(args).await,
+        Command::Keygen(args) => own::keygen(&args, cx),
+        Command::Inspect(args) => open::inspect(args, cx),
+        Command::ExecEnv(args) => open::exec_env(args).await,
+        Command::ExecFile(args) => open::exec_file(args).await,
+    }
 }
 
 /// The exit codes of sops, where it has one for the problem.
@@ -221,8 +247,7 @@ impl Audience {
 
 fn keys() -> Result<(Env, Keys)> {
     let env = process_env();
-    // Nobody is asked for passphrases: they would be seen while they are typed.
-    let keys = Keys::collect(&env, Arc::new(|_| None))?;
+    let keys = Keys::collect(&env, passphrase::ask())?;
     Ok((env, keys))
 }
 

@@ -176,6 +176,9 @@ fn described(one: &Inspection) -> String {
             let _ = writeln!(text, "  the rule would remove {name}");
         }
     }
+    for what in &one.unsupported {
+        let _ = writeln!(text, "  not supported: {what}");
+    }
     text
 }
 

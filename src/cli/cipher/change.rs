@@ -1,0 +1,110 @@
+//! `set` and `unset`: one value of an encrypted file.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::super::show;
+use super::{Types, keys};
+use crate::cipher::document::Mac;
+use crate::cipher::format;
+use crate::cipher::path::Path as TreePath;
+use crate::diag::codes::cipher::UNREADABLE_FILE;
+use crate::error::{Error, Result};
+use crate::ops::cipher::{self as ops, Change, files, in_file};
+
+const SET: &str = "Example:
+  ksail cipher set secret.yaml '[\"database\"][\"password\"]' '\"new\"'";
+
+/// Set one value.
+#[derive(Debug, Args)]
+#[command(after_help = SET)]
+pub(super) struct Set {
+    /// The encrypted file
+    file: PathBuf,
+    /// The path of the value
+    path: String,
+    /// The value as JSON; standard input without one
+    value: Option<String>,
+    /// Do not look at the integrity code
+    #[arg(long)]
+    ignore_mac: bool,
+    #[command(flatten)]
+    types: Types,
+}
+
+pub(super) async fn set(args: Set) -> Result<ExitCode> {
+    let text = match args.value {
+        Some(value) => value,
+        None => std::io::read_to_string(std::io::stdin()).map_err(|cause| {
+            Error::new(&UNREADABLE_FILE, "cannot read standard input").because(cause)
+        })?,
+    };
+    let value = format::read_value(text.trim())
+        .map_err(|error| error.help("write the value as JSON: texts in double quotes"))?;
+    change(
+        &args.file,
+        &args.path,
+        Change::Set(value),
+        args.ignore_mac,
+        &args.types,
+    )
+    .await
+}
+
+const UNSET: &str = "Example:
+  ksail cipher unset secret.yaml '[\"database\"][\"old\"]'";
+
+/// Remove one value.
+#[derive(Debug, Args)]
+#[command(after_help = UNSET)]
+pub(super) struct Unset {
+    /// The encrypted file
+    file: PathBuf,
+    /// The path of the value
+    path: String,
+    /// Do not look at the integrity code
+    #[arg(long)]
+    ignore_mac: bool,
+    #[command(flatten)]
+    types: Types,
+}
+
+pub(super) async fn unset(args: Unset) -> Result<ExitCode> {
+    change(
+        &args.file,
+        &args.path,
+        Change::Unset,
+        args.ignore_mac,
+        &args.types,
+    )
+    .await
+}
+
+async fn change(
+    file: &Path,
+    path: &str,
+    change: Change,
+    ignore_mac: bool,
+    types: &Types,
+) -> Result<ExitCode> {
+    let path = TreePath::parse(path)?;
+    let (_, keys) = keys()?;
+    let mac = if ignore_mac { Mac::Ignore } else { Mac::Check };
+    let changed = ops::change(
+        &files::read(file)?,
+        types.formats(file)?,
+        &path,
+        change,
+        mac,
+        &keys,
+    )
+    .await
+    .map_err(|error| in_file(error, file))?;
+    match changed {
+        Some(bytes) => files::replace(file, &bytes)?,
+        None => show::note("the value is so already"),
+    }
+    Ok(ExitCode::SUCCESS)
+}

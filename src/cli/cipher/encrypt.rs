@@ -1,0 +1,199 @@
+//! `encrypt`: files for whom a rule or flags say, and the check that none was forgotten.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use zeroize::Zeroizing;
+
+use super::super::{Context, Output, show};
+use super::{Audience, Types, each, keys};
+use crate::cipher::scope::Selectors;
+use crate::diag::codes::cipher::NO_RULE;
+use crate::error::Result;
+use crate::ops::cipher::files::{self, Wanted};
+use crate::ops::cipher::survey::{find_plain, plain_found};
+use crate::ops::cipher::target::{choose, find_rules};
+use crate::ops::cipher::{self as ops, in_file};
+
+const ENCRYPT: &str = "Examples:
+  ksail cipher encrypt --in-place secret.yaml
+  ksail cipher encrypt --age age1… --encrypted-regex '^(data|stringData)$' secret.yaml
+  ksail cipher encrypt --check .            find plain files that a rule covers";
+
+/// Encrypt files.
+#[derive(Debug, Args)]
+#[command(after_help = ENCRYPT)]
+pub(super) struct Encrypt {
+    /// Files; with --in-place or --check, folders too
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+    /// Put the encrypted text in the place of each file
+    #[arg(short, long, conflicts_with = "check")]
+    in_place: bool,
+    /// Only find plain files that a creation rule covers
+    #[arg(long)]
+    check: bool,
+    /// Write to this file instead of standard output
+    #[arg(short = 'o', long, value_name = "FILE", conflicts_with_all = ["in_place", "check"])]
+    output_file: Option<PathBuf>,
+    /// Choose rule and format by this name instead of the file's own
+    #[arg(long, value_name = "NAME")]
+    filename_override: Option<PathBuf>,
+    #[command(flatten)]
+    selectors: SelectorFlags,
+    /// How many key groups are needed
+    #[arg(long, value_name = "N", help_heading = "Recipients")]
+    shamir_secret_sharing_threshold: Option<usize>,
+    #[command(flatten)]
+    audience: Audience,
+    #[command(flatten)]
+    types: Types,
+}
+
+impl Encrypt {
+    /// The files and folders that were named.
+    pub(super) fn paths(&self) -> &[PathBuf] {
+        &self.paths
+    }
+}
+
+/// Which values are encrypted.
+#[derive(Clone, Debug, Default, Args)]
+struct SelectorFlags {
+    /// Leave keys with this ending plain
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true,
+        help_heading = "Values"
+    )]
+    unencrypted_suffix: String,
+    /// Encrypt only keys with this ending
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true,
+        help_heading = "Values"
+    )]
+    encrypted_suffix: String,
+    /// Leave keys that match plain
+    #[arg(
+        long,
+        value_name = "REGEX",
+        default_value = "",
+        hide_default_value = true,
+        help_heading = "Values"
+    )]
+    unencrypted_regex: String,
+    /// Encrypt only keys that match
+    #[arg(
+        long,
+        value_name = "REGEX",
+        default_value = "",
+        hide_default_value = true,
+        help_heading = "Values"
+    )]
+    encrypted_regex: String,
+    /// Leave values below a comment that matches plain
+    #[arg(
+        long,
+        value_name = "REGEX",
+        default_value = "",
+        hide_default_value = true,
+        help_heading = "Values"
+    )]
+    unencrypted_comment_regex: String,
+    /// Encrypt only values below a comment that matches
+    #[arg(
+        long,
+        value_name = "REGEX",
+        default_value = "",
+        hide_default_value = true,
+        help_heading = "Values"
+    )]
+    encrypted_comment_regex: String,
+    /// Make the integrity code over encrypted values only
+    #[arg(long, help_heading = "Values")]
+    mac_only_encrypted: bool,
+}
+
+impl From<SelectorFlags> for Selectors {
+    fn from(flags: SelectorFlags) -> Self {
+        Self {
+            unencrypted_suffix: flags.unencrypted_suffix,
+            encrypted_suffix: flags.encrypted_suffix,
+            unencrypted_regex: flags.unencrypted_regex,
+            encrypted_regex: flags.encrypted_regex,
+            unencrypted_comment_regex: flags.unencrypted_comment_regex,
+            encrypted_comment_regex: flags.encrypted_comment_regex,
+            mac_only_encrypted: flags.mac_only_encrypted,
+        }
+    }
+}
+
+pub(super) async fn encrypt(args: Encrypt, cx: &Context) -> Result<ExitCode> {
+    if args.check {
+        let plain = find_plain(&args.paths, args.types.config.as_deref())?;
+        if cx.output == Output::Json {
+            show::json(&plain);
+        }
+        return plain_found(&plain).map_or(Ok(ExitCode::SUCCESS), Err);
+    }
+    let wishes = args.audience.wishes(
+        args.selectors.into(),
+        args.shamir_secret_sharing_threshold,
+        args.types.config.clone(),
+    );
+    let (env, keys) = keys()?;
+    let (keys, wishes, types) = (Arc::new(keys), Arc::new(wishes), args.types);
+    let name = args.filename_override;
+    let one = move |path: PathBuf| {
+        let (keys, wishes, env, types, name) = (
+            keys.clone(),
+            wishes.clone(),
+            env.clone(),
+            types.clone(),
+            name.clone(),
+        );
+        async move {
+            let name = name.unwrap_or_else(|| path.clone());
+            let bytes = Zeroizing::new(files::read(&path)?);
+            let found = find_rules(&name, wishes.rules_file.as_deref())?;
+            let target = choose(&name, &wishes, found.as_ref(), &env)?;
+            ops::encrypt(&bytes, types.formats(&name)?, &target, &keys).await
+        }
+    };
+    if args.in_place {
+        let paths: Vec<PathBuf> = files::gather(&args.paths, Wanted::All)?;
+        let several = args.paths.iter().any(|path| path.is_dir());
+        return each(paths, cx, move |path| {
+            let work = one(path.clone());
+            async move {
+                // In a folder, what is encrypted already and what no rule covers is passed over.
+                if several && files::looks_encrypted(&path) {
+                    return Ok("passed over");
+                }
+                match work.await {
+                    Ok(sealed) => files::replace(&path, &sealed).map(|()| "encrypted"),
+                    Err(error) if several && error.code().id == NO_RULE.id => Ok("passed over"),
+                    Err(error) => Err(error),
+                }
+            }
+        })
+        .await;
+    }
+    for path in args.paths {
+        let sealed = one(path.clone())
+            .await
+            .map_err(|error| in_file(error, &path))?;
+        match &args.output_file {
+            Some(output) => files::replace(output, &sealed)?,
+            None => show::raw(&sealed),
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
