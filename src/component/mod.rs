@@ -31,8 +31,9 @@ pub fn install(
             let version = asked.unwrap_or(release.version).to_string();
             let digest = digest(&version, &component.options);
             let how = if is_simulated {
+                let objects = objects(component.part.name(), &release, &version, &digest);
                 How::Objects {
-                    objects: objects(component.part.name(), &release, &version, &digest),
+                    objects: objects.iter().map(Tree::from_json).collect(),
                 }
             } else {
                 real(&release, &version, &component.options)
@@ -73,7 +74,7 @@ pub fn install(
             let given = component.options.get("objects").and_then(Tree::as_list);
             let how = match (given, component.options.get("path").and_then(Tree::as_text)) {
                 (Some(list), None) => How::Objects {
-                    objects: list.iter().map(Tree::to_json).collect(),
+                    objects: list.to_vec(),
                 },
                 (_, path) => How::Folder {
                     path: path.unwrap_or_default().into(),

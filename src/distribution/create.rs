@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Distro, kubernetes, nodes, of};
+use super::{Distro, decryption, kubernetes, nodes, of};
 use crate::axis::Provider;
 use crate::component::{self, LABEL, Workload};
 use crate::facts::Role;
@@ -50,6 +50,7 @@ pub fn install_steps(spec: &Spec, wanted: &[&ComponentSpec], after: &[String]) -
                 let step = install_step(install, spec.is_simulated()).after(&before);
                 let id = step.id.clone();
                 steps.push(step);
+                steps.extend(decryption::key_step(spec, component));
                 id
             })
             .collect();
@@ -166,7 +167,9 @@ fn brought(distro: &dyn Distro, spec: &Spec) -> Option<Step> {
         component: "brought".into(),
         version: String::new(),
         digest: "1".into(),
-        how: How::Objects { objects },
+        how: How::Objects {
+            objects: objects.iter().map(Tree::from_json).collect(),
+        },
     };
     let title = format!(
         "show what {} brings",

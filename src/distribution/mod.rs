@@ -4,6 +4,7 @@
 //! [`crate::support`], a file here and an arm in [`of`].
 
 mod create;
+mod decryption;
 mod eks;
 pub mod k3s;
 mod kwok;

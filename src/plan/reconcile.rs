@@ -360,7 +360,8 @@ fn is_touched(component: &ComponentSpec, wanted: &[&Change]) -> bool {
                 .slot()
                 .is_some_and(|slot| crate::axis::Axis::name(slot) == change.path)
                 && change.to.as_text() == Some(name))
-            || (change.path == "source" && component.part.slot() == Some(crate::axis::Slot::GitOps))
+            || (matches!(change.path.as_str(), "source" | "sops")
+                && component.part.slot() == Some(crate::axis::Slot::GitOps))
     })
 }
 

@@ -9,7 +9,7 @@ use futures::future::{BoxFuture, FutureExt as _};
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 
-use super::installed;
+use super::{decryption, installed};
 use crate::axis::{Distribution, Provider};
 use crate::diag::codes::model::NOT_THERE_YET;
 use crate::diag::codes::run::NO_SUCH_CLUSTER;
@@ -224,6 +224,7 @@ impl Embedded {
             Action::Uninstall { component } => {
                 installed::uninstall(&self.client(context).await?, component).await
             }
+            Action::DecryptionKey(key) => decryption::give(&self.client(context).await?, key).await,
             other => Err(cannot(other)),
         }
     }
@@ -283,6 +284,7 @@ impl Platform for Embedded {
             | Action::Bootstrap { .. }
             | Action::Join { .. } => Err(cannot(action)),
             Action::Install(install) => installed::can(install),
+            Action::DecryptionKey(key) => decryption::can(key),
             _ => Ok(()),
         }
     }

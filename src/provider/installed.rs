@@ -42,10 +42,13 @@ pub(super) async fn install(client: &Client, install: &Install) -> Result<()> {
         return Ok(());
     };
     for object in objects {
-        k8s::apply(client, object).await?;
+        k8s::apply(client, &object.exposed()).await?;
     }
     // Names and kinds are enough to remove them; contents may hold what belongs to nobody else.
-    let list: Vec<Value> = objects.iter().map(reference).collect();
+    let list: Vec<Value> = objects
+        .iter()
+        .map(|object| reference(&object.to_json()))
+        .collect();
     let record = json!({
         "apiVersion": "v1", "kind": "ConfigMap",
         "metadata": {

@@ -2,6 +2,7 @@
 //!
 //! To add one: a file here that implements [`crate::world::Platform`], and an arm in [`crate::world::real`].
 
+mod decryption;
 mod docker;
 mod embedded;
 mod installed;

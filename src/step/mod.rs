@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::Value;
 
 pub use container::{Attachment, Container, File, Mount, Network, Port, Restart, Source};
 
@@ -129,6 +128,8 @@ pub enum Action {
         /// Its name.
         component: String,
     },
+    /// Gives the GitOps engine the age key that it decrypts with.
+    DecryptionKey(DecryptionKey),
     /// Adds the cluster to the user's kubeconfig.
     Kubeconfig {
         /// The context.
@@ -209,6 +210,21 @@ pub struct Install {
     pub how: How,
 }
 
+/// Where the age key of a GitOps engine is found, and where it goes; the key itself is read when the step is done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DecryptionKey {
+    /// The engine's namespace.
+    pub namespace: String,
+    /// The environment variable that may hold the key.
+    pub variable: String,
+    /// The key file; the usual one where none is named.
+    pub file: Option<String>,
+    /// Only the private keys of these public keys; all where none is named.
+    pub public_keys: Vec<String>,
+    /// Whether a missing key is an error.
+    pub required: bool,
+}
+
 /// How a component comes into a cluster.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "how")]
@@ -226,8 +242,8 @@ pub enum How {
     },
     /// As objects.
     Objects {
-        /// The objects, in order.
-        objects: Vec<Value>,
+        /// The objects, in order, secrets redacted in every display.
+        objects: Vec<crate::spec::Tree>,
     },
     /// As a container beside the cluster.
     Container {

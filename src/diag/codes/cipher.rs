@@ -101,6 +101,14 @@ with `ksail cipher updatekeys`. With key groups, as many groups as the threshold
     BROKEN_SEALED_KEY = "E0956" Invalid "a locked data key cannot be read"
 "The `enc` text of a recipient was cut off, edited or mixed from two files, or it opens to something that is no data key of 32
 bytes. Restore the metadata from version control, or open the file with another recipient's key."
+    KEY_NOT_LENT = "E0957" Denied "a script may not use this key"
+"A script decrypts only with keys that the run was given. By default these are the age, SSH and OpenPGP keys that lie on this machine;
+no key service is asked and no program is run, because a definition has no effect on the outside. `--allow-keys all` lends the
+key services as well, `--allow-keys none` lends nothing. Programs that embed ksail lend keys with `Options::keys`."
+    NO_CLUSTER_KEY = "E0958" Missing "there is no age key for the cluster"
+"The definition says that the GitOps engine decrypts (`sops: #{ enabled: true }`), so its namespace gets the secret `sops-age` with an
+age private key. The key is looked for in the variable of `sops.env` (SOPS_AGE_KEY), then in `sops.file` or the usual key file, and
+`sops.public_keys` may leave only some. None was found. Make one with `ksail cipher keygen --import`, or switch the key off."
     NO_IDENTITY = "E0960" Missing "there is no age identity"
 "To open a file with age, its private key must be in SOPS_AGE_KEY, in the file named by SOPS_AGE_KEY_FILE, in what the command
 in SOPS_AGE_KEY_CMD prints, in the key file (`sops/age/keys.txt` in the configuration folder), or be an SSH key named by

@@ -24,7 +24,7 @@ use tokio::sync::OnceCell;
 pub use gc::{Leftover, Thing};
 pub(super) use job::Job;
 
-use super::installed;
+use super::{decryption, installed};
 use crate::axis::{Axis as _, Distribution};
 use crate::diag::codes::model::NOT_THERE_YET;
 use crate::docker::{Engine, Listed, Settings, labels};
@@ -206,6 +206,7 @@ impl Docker {
             Action::Uninstall { component } => {
                 installed::uninstall(&job.client().await?, component).await
             }
+            Action::DecryptionKey(key) => decryption::give(&job.client().await?, key).await,
             Action::Start => maker.start(job, &job.members().await?).await,
             Action::Stop => maker.stop(job, &job.members().await?).await,
             Action::Remove => job.remove().await,
@@ -253,6 +254,7 @@ impl Platform for Docker {
         match action {
             Action::ControlPlane { .. } => Err(cannot(action)),
             Action::Install(install) => installed::can(install),
+            Action::DecryptionKey(key) => decryption::can(key),
             _ => Ok(()),
         }
     }
