@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use ksail::axis::Distribution;
+use ksail::cipher::key::age;
 use ksail::diag::Source;
 use ksail::diag::report::{self, Style};
 use ksail::plan::{Change, Impact, Ruling};
 use ksail::script::{Fleet, Limits, Options, Repl, Reply, Script, reference};
 use ksail::spec::{Tree, show};
+
+use crate::cipher_scripts::{lent, sealed};
 
 fn options(root: &Path) -> Options {
     Options {
@@ -45,6 +48,13 @@ fn every_documented_example_runs() {
     ] {
         std::fs::write(folder.path().join(name), text).unwrap();
     }
+    let (private, public) = age::generate();
+    let sealed = sealed("{\"postgres\": {\"password\": \"x\"}}", &public);
+    std::fs::write(folder.path().join("secrets.enc.yaml"), sealed).unwrap();
+    let options = |root: &Path| Options {
+        keys: Some(lent(private.expose())),
+        ..options(root)
+    };
     let docs = reference();
     assert!(docs.len() > 50, "{}", docs.len());
     for doc in docs {

@@ -53,6 +53,7 @@ impl Completer for Names {
 pub(super) fn run(_: &Args, cx: &Context) -> Result<ExitCode> {
     let options = Options {
         root: std::env::current_dir().unwrap_or_default(),
+        keys: super::scripted::usual_keys(),
         ..Options::default()
     };
     let mut repl = Repl::new(&options);

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::error::Result;
+use crate::ops::cipher::keys::{Lent, Reach, process_env};
 use crate::script::{Fleet, Limits, Options, Script};
 
 /// The script, what it may see, and which of its clusters are meant.
@@ -38,6 +39,40 @@ pub(super) struct Sandbox {
     /// Let the script take this many operations
     #[arg(long, value_name = "N", help_heading = "Sandbox")]
     allow_operations: Option<u64>,
+    /// Which keys the script may decrypt with
+    #[arg(long, value_name = "KEYS", value_enum, default_value_t = Lend::Local, help_heading = "Sandbox")]
+    allow_keys: Lend,
+}
+
+/// Which keys a script is lent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Lend {
+    /// None
+    None,
+    /// Those on this machine: age, SSH and OpenPGP keys
+    Local,
+    /// Those of key services as well
+    All,
+}
+
+impl Lend {
+    fn keys(self) -> Option<Lent> {
+        let reach = match self {
+            Self::None => return None,
+            Self::Local => Reach::Local,
+            Self::All => Reach::All,
+        };
+        Some(Lent::new(
+            process_env(),
+            std::sync::Arc::new(|_| None),
+            reach,
+        ))
+    }
+}
+
+/// The keys that scripts are lent without a word of the user's.
+pub(super) fn usual_keys() -> Option<Lent> {
+    Lend::Local.keys()
 }
 
 impl Source {
@@ -78,7 +113,9 @@ impl Sandbox {
             .allow_operations
             .iter()
             .map(|n| format!("the script may take {n} operations"));
-        env.chain(read).chain(operations).collect()
+        let keys = (self.allow_keys == Lend::All)
+            .then(|| "the script may ask key services to decrypt".to_string());
+        env.chain(read).chain(operations).chain(keys).collect()
     }
 
     /// The options of a script.
@@ -110,6 +147,7 @@ impl Sandbox {
             sets: self.sets.clone(),
             env,
             limits,
+            keys: self.allow_keys.keys(),
             ..Options::default()
         }
     }
@@ -174,6 +212,7 @@ pub(super) fn parameters_help(arguments: &[OsString]) -> Option<String> {
             .parent()
             .map(Path::to_path_buf)
             .unwrap_or_default(),
+        keys: usual_keys(),
         ..Options::default()
     };
     let script = Script::load(Path::new(file), &options).ok()?;

@@ -4,6 +4,7 @@
 //! file of its group, register it there and document it in the same file's `DOCS`; the example runs as a test.
 
 mod change;
+mod cipher;
 mod cluster;
 mod config;
 mod constructor;
@@ -44,6 +45,7 @@ pub(crate) fn register(engine: &mut Engine, session: &Arc<Session>) {
     input::register(engine, session);
     change::register(engine);
     secret::register(engine);
+    cipher::register(engine, session);
     effect::register(engine, session);
     expect::register(engine);
     suite::register(engine, session);
@@ -93,6 +95,7 @@ fn all() -> &'static [Doc] {
             input::DOCS,
             change::DOCS,
             secret::DOCS,
+            cipher::DOCS,
             suite::DOCS,
             expect::DOCS,
         ];

@@ -326,7 +326,12 @@ fn function_problem(signature: &str) -> Error {
         .split(", ")
         .filter(|argument| !argument.is_empty())
         .collect();
-    let name = name.rsplit("::").next().unwrap_or(name);
+    // Native functions of a module go by their whole name.
+    let name = if natives::signatures(name).is_empty() {
+        name.rsplit("::").next().unwrap_or(name)
+    } else {
+        name
+    };
     if let Some(property) = name.strip_prefix("set$") {
         return read_only(
             &kind_of(arguments.first().copied().unwrap_or_default()),

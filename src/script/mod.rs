@@ -43,6 +43,7 @@ use crate::diag::Source;
 use crate::diag::codes::input::{FILE_UNREADABLE, UNKNOWN_PARAM};
 use crate::diag::suggest;
 use crate::error::{Error, Result};
+use crate::ops::cipher::keys::Lent;
 
 /// What a script may see and use.
 #[derive(Clone, Debug)]
@@ -57,6 +58,8 @@ pub struct Options {
     pub limits: Limits,
     /// Whether to stop.
     pub cancel: CancellationToken,
+    /// The keys that encrypted files may be opened with; `None` lends none.
+    pub keys: Option<Lent>,
 }
 
 impl Default for Options {
@@ -67,6 +70,7 @@ impl Default for Options {
             env: BTreeMap::new(),
             limits: Limits::default(),
             cancel: CancellationToken::new(),
+            keys: None,
         }
     }
 }

@@ -17,6 +17,25 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     })
 }
 
+/// The largest file that a script may open.
+const SMALL: u64 = 16 << 20;
+
+/// Reads a file of bounded size, as scripts may.
+pub fn read_small(path: &Path) -> std::io::Result<Vec<u8>> {
+    use std::io::Read as _;
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(std::io::Error::other("it is no file"));
+    }
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?
+        .take(SMALL + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > SMALL {
+        return Err(std::io::Error::other("it is larger than 16 MiB"));
+    }
+    Ok(bytes)
+}
+
 /// Puts new content in the place of a file: whoever reads it sees the old or the new, and mode and owner stay.
 pub fn replace(path: &Path, content: &[u8]) -> Result<()> {
     // A link stays a link: what it points at is replaced.

@@ -3,12 +3,12 @@
 //! The environment comes in as a function, so that tests and scripts give their own.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::cipher::key::age::{self, Ask};
-use crate::cipher::key::{Keyring, Order};
+use crate::cipher::key::{Keyring, Kind, Order, Part, Recipient, SealedKey, Waiting};
 use crate::cloud::kms;
-use crate::diag::codes::cipher::{BROKEN_PRIVATE_KEY, UNWRITABLE_FILE};
+use crate::diag::codes::cipher::{BROKEN_PRIVATE_KEY, KEY_NOT_LENT, UNWRITABLE_FILE};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 
@@ -39,6 +39,23 @@ impl Keys {
         })
     }
 
+    /// Collects the keys that lie on this machine: no service is asked, and no program is run for a key.
+    pub fn local(env: &Env, ask: Ask) -> Result<Self> {
+        let mut sources = kms::collect(&|name| env(name), ask)?;
+        sources.may_run = false;
+        let order = sources.order.clone();
+        Ok(Self {
+            ring: Box::new(Local(kms::keyring(sources))),
+            order,
+        })
+    }
+
+    /// Holds nothing; enough to lock for public keys.
+    pub fn none() -> Result<Self> {
+        let nothing: Env = Arc::new(|_| None);
+        Self::local(&nothing, Arc::new(|_| None))
+    }
+
     /// Makes one of a given keyring.
     pub fn of(ring: Box<dyn Keyring>) -> Self {
         Self {
@@ -55,6 +72,91 @@ impl Keys {
     /// The order in which kinds are tried.
     pub fn order(&self) -> &Order {
         &self.order
+    }
+}
+
+/// A keyring that leaves key services alone.
+struct Local(kms::Keys);
+
+impl Local {
+    fn holds(kind: Kind) -> Result<()> {
+        match kind {
+            Kind::Age | Kind::Pgp => Ok(()),
+            other => Err(Error::new(
+                &KEY_NOT_LENT,
+                format!("the script may not ask the key service `{}`", other.name()),
+            )
+            .help("lend it all of your keys with `--allow-keys all`")),
+        }
+    }
+}
+
+impl Keyring for Local {
+    fn lock<'a>(&'a self, recipient: &'a Recipient, part: &'a Part) -> Waiting<'a, String> {
+        match Self::holds(recipient.kind()) {
+            Ok(()) => self.0.lock(recipient, part),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
+    }
+
+    fn unlock<'a>(&'a self, sealed: &'a SealedKey) -> Waiting<'a, Part> {
+        match Self::holds(sealed.recipient.kind()) {
+            Ok(()) => self.0.unlock(sealed),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
+    }
+}
+
+/// Which keys a script is lent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Those that lie on this machine.
+    Local,
+    /// Those of key services as well.
+    All,
+}
+
+/// Keys that a script was lent; they are collected when the first file needs them.
+#[derive(Clone)]
+pub struct Lent {
+    env: Env,
+    ask: Ask,
+    reach: Reach,
+    keys: Arc<OnceLock<Keys>>,
+}
+
+impl std::fmt::Debug for Lent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Lent({:?})", self.reach)
+    }
+}
+
+impl Lent {
+    /// Lends the keys that this environment leads to.
+    pub fn new(env: Env, ask: Ask, reach: Reach) -> Self {
+        Self {
+            env,
+            ask,
+            reach,
+            keys: Arc::default(),
+        }
+    }
+
+    /// The keys.
+    pub fn keys(&self) -> Result<&Keys> {
+        if let Some(keys) = self.keys.get() {
+            return Ok(keys);
+        }
+        let keys = match self.reach {
+            Reach::Local => Keys::local(&self.env, self.ask.clone())?,
+            Reach::All => Keys::collect(&self.env, self.ask.clone())?,
+        };
+        Ok(self.keys.get_or_init(|| keys))
+    }
+
+    /// The environment that they come from.
+    pub fn env(&self) -> &Env {
+        &self.env
     }
 }
 

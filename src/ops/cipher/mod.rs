@@ -7,6 +7,7 @@ pub mod child;
 pub mod edit;
 pub mod files;
 pub mod keys;
+pub mod reveal;
 pub mod survey;
 pub mod target;
 

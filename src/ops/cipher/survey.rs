@@ -42,6 +42,8 @@ pub struct Inspection {
     pub rule: Option<String>,
     /// How the recipients differ from those of the rule.
     pub key_changes: Option<KeyChanges>,
+    /// What the rules file asks for and ksail does not do.
+    pub unsupported: Vec<String>,
 }
 
 /// One recipient.
@@ -122,7 +124,18 @@ pub fn inspect(
             .as_ref()
             .and_then(|target| key_changes(&sealed, target).ok()),
         rule: target.and_then(|target| target.rule),
+        unsupported: found.as_ref().map(unsupported).unwrap_or_default(),
     })
+}
+
+fn unsupported(found: &Found) -> Vec<String> {
+    let file = found.path.display();
+    match found.rules.destinations {
+        0 => Vec::new(),
+        _ => vec![format!(
+            "destination_rules of {file}: files are not published"
+        )],
+    }
 }
 
 #[derive(Default)]
