@@ -9,7 +9,10 @@
 )]
 
 mod cipher;
+mod cipher_failures;
+mod cipher_fuzz;
 mod cipher_keys;
+mod cipher_scripts;
 mod cli;
 mod diagnostics;
 mod embedded_admission;

@@ -1,0 +1,252 @@
+//! Every problem of encrypted files, as people meet it: the code, and that the file stays as it was.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use ksail::cipher::key::age;
+
+use crate::cipher_scripts::sealed;
+use crate::home::{Home, text};
+
+/// A home with a key file, a rule, and files in every state.
+struct Place {
+    home: Home,
+    public: String,
+}
+
+impl Place {
+    fn new() -> Self {
+        let home = Home::new();
+        let (private, public) = age::generate();
+        home.write("keys.txt", &format!("{}\n", private.expose()));
+        std::fs::create_dir(home.path("ruled")).unwrap();
+        std::fs::create_dir(home.path("broken")).unwrap();
+        let rules = format!(
+            "creation_rules:\n  - path_regex: '\\.secret\\.yaml$'\n    age: {public}\ndestination_rules:\n  - s3_bucket: b\n"
+        );
+        home.write("ruled/.sops.yaml", &rules);
+        home.write("ruled/plain.yaml", "a: 1\n");
+        home.write("ruled/plain.secret.yaml", "a: 1\n");
+        home.write("broken/.sops.yaml", "creation_rules: 7\n");
+        home.write("broken/plain.yaml", "a: 1\n");
+        home.write("plain.yaml", "a: 1\n");
+        home.write("list.yaml", "- a\n- b\n");
+        home.write("cut.yaml", "a: [1,\n");
+        home.write(
+            "deep.json",
+            &format!("{{\"a\":{}{}}}", "[".repeat(5000), "]".repeat(5000)),
+        );
+        let good = String::from_utf8(sealed("{\"a\": \"b\"}", &public)).unwrap();
+        home.write("good.yaml", &good);
+        let mac = good.find("    mac: ").unwrap();
+        home.write(
+            "badmeta.yaml",
+            &good.replace("    mac: ", "    mac: [1]\n    x: "),
+        );
+        assert!(mac > 0);
+        let long = format!("{{\"a\": \"{}\"}}", "x".repeat(300_000));
+        std::fs::write(home.path("long.yaml"), sealed(&long, &public)).unwrap();
+        Self { home, public }
+    }
+
+    fn command(&self) -> Command {
+        let mut command = self.home.command(env!("CARGO_BIN_EXE_ksail"));
+        command
+            .current_dir(self.home.path(""))
+            .env("SOPS_AGE_KEY_FILE", self.home.path("keys.txt"));
+        for name in [
+            "SOPS_EDITOR",
+            "KUBE_EDITOR",
+            "EDITOR",
+            "VISUAL",
+            "XDG_CONFIG_HOME",
+            "SOPS_AGE_KEY",
+            "SOPS_AGE_RECIPIENTS",
+            "SOPS_PGP_FP",
+        ] {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        let arguments: Vec<String> = arguments
+            .iter()
+            .map(|one| one.replace("PUBLIC", &self.public))
+            .collect();
+        self.command()
+            .arg("cipher")
+            .args(arguments)
+            .output()
+            .unwrap()
+    }
+}
+
+fn everything(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file())
+        .map(|path| (path.display().to_string(), std::fs::read(&path).unwrap()))
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn every_mistake_has_its_code_and_leaves_the_files_alone() {
+    let place = Place::new();
+    let before = everything(&place.home.path(""));
+    for (code, exit, arguments) in [
+        (
+            "E0901",
+            1,
+            vec!["encrypt", "--age", "PUBLIC", "-i", "cut.yaml"],
+        ),
+        ("E0904", 1, vec!["decrypt", "-i", "badmeta.yaml"]),
+        (
+            "E0908",
+            1,
+            vec!["encrypt", "--age", "PUBLIC", "-i", "list.yaml"],
+        ),
+        (
+            "E0909",
+            1,
+            vec!["encrypt", "--age", "PUBLIC", "-i", "deep.json"],
+        ),
+        ("E0910", 1, vec!["encrypt", "-i", "broken/plain.yaml"]),
+        ("E0911", 1, vec!["encrypt", "-i", "ruled/plain.yaml"]),
+        (
+            "E0912",
+            91,
+            vec!["decrypt", "--extract", "a.b", "good.yaml"],
+        ),
+        (
+            "E0913",
+            1,
+            vec!["decrypt", "--extract", "[\"zz\"]", "good.yaml"],
+        ),
+        ("E0914", 1, vec!["encrypt", "-i", "plain.yaml"]),
+        (
+            "E0915",
+            8,
+            vec![
+                "encrypt",
+                "--age",
+                "PUBLIC",
+                "--encrypted-regex",
+                "a",
+                "--unencrypted-regex",
+                "b",
+                "plain.yaml",
+            ],
+        ),
+        (
+            "E0916",
+            1,
+            vec![
+                "encrypt",
+                "--age",
+                "PUBLIC",
+                "--encrypted-regex",
+                "(",
+                "plain.yaml",
+            ],
+        ),
+        ("E0917", 2, vec!["decrypt", "missing.yaml"]),
+        (
+            "E0918",
+            3,
+            vec!["decrypt", "-o", "/proc/none/x", "good.yaml"],
+        ),
+        ("E0921", 200, vec!["edit", "--editor", "true", "good.yaml"]),
+        ("E0922", 1, vec!["edit", "--editor", "false", "good.yaml"]),
+        ("E0923", 1, vec!["encrypt", "--check", "ruled"]),
+        ("E0924", 1, vec!["exec-env", "long.yaml", "true"]),
+        ("E0925", 1, vec!["import", "AGE-SECRET-KEY-1CANARY"]),
+    ] {
+        let output = place.run(&arguments);
+        let said = text(&output);
+        assert!(said.contains(code), "{arguments:?} {code}\n{said}");
+        assert_eq!(output.status.code(), Some(exit), "{arguments:?}\n{said}");
+        assert!(!said.contains("CANARY"), "{said}");
+    }
+    assert_eq!(everything(&place.home.path("")), before);
+}
+
+#[test]
+fn keys_that_do_not_help_are_named_with_their_places() {
+    let place = Place::new();
+    let decrypt = |variable: &str, value: &str| {
+        let output = place
+            .command()
+            .env_remove("SOPS_AGE_KEY_FILE")
+            .env(variable, value)
+            .args(["cipher", "decrypt", "good.yaml"])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(128), "{}", text(&output));
+        text(&output)
+    };
+    let said = decrypt("SOPS_AGE_KEY", "AGE-SECRET-KEY-1CANARY");
+    assert!(
+        said.contains("E0952") && said.contains("SOPS_AGE_KEY"),
+        "{said}"
+    );
+    assert!(!said.contains("CANARY"), "{said}");
+    let said = decrypt("SOPS_AGE_KEY_FILE", "/nonexistent/keys.txt");
+    assert!(
+        said.contains("E0960") && said.contains("/nonexistent/keys.txt"),
+        "{said}"
+    );
+    let said = decrypt("SOPS_AGE_KEY_CMD", "false");
+    assert!(
+        said.contains("E0960") && said.contains("SOPS_AGE_KEY_CMD"),
+        "{said}"
+    );
+}
+
+#[test]
+fn without_an_editor_the_flag_is_named() {
+    let place = Place::new();
+    let output = place
+        .command()
+        .env("PATH", "/nonexistent")
+        .args(["cipher", "edit", "good.yaml"])
+        .output()
+        .unwrap();
+    assert!(text(&output).contains("E0920"), "{}", text(&output));
+    assert_eq!(output.status.code(), Some(201));
+}
+
+#[test]
+fn shares_that_do_not_fit_are_refused() {
+    let one = ksail::cipher::shamir::combine(&[vec![1, 2, 3]]).unwrap_err();
+    assert_eq!(one.code().id, "E0953");
+    let other = ksail::cipher::shamir::combine(&[vec![1, 2, 3], vec![1, 2]]).unwrap_err();
+    assert_eq!(other.code().id, "E0953");
+}
+
+#[test]
+fn destination_rules_are_named_as_unsupported() {
+    let place = Place::new();
+    let good = std::fs::read(place.home.path("good.yaml")).unwrap();
+    std::fs::write(place.home.path("ruled/a.secret.yaml"), good).unwrap();
+    let said = text(&place.run(&["inspect", "ruled/a.secret.yaml"]));
+    assert!(said.contains("destination_rules"), "{said}");
+}
+
+/// Whoever reads a file that a key was asked for on a terminal must not wait for ever without one.
+#[test]
+fn a_passphrase_without_a_terminal_is_a_problem_and_no_wait() {
+    let place = Place::new();
+    let locked = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/keys/locked.age");
+    let output = place
+        .command()
+        .env("SOPS_AGE_KEY_FILE", locked)
+        .args(["cipher", "decrypt", "good.yaml"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(128));
+    assert!(text(&output).contains("E0955"), "{}", text(&output));
+}
