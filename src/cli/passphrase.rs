@@ -70,6 +70,10 @@ mod terminal {
     }
 
     /// Reads up to the end of the line; nothing if it was broken off.
+    #[allow(
+        clippy::unbuffered_bytes,
+        reason = "a terminal gives one byte at a time, and what comes after the line is not ours"
+    )]
     pub(super) fn read(from: &mut dyn std::io::Read) -> Option<Secret> {
         let mut line = Zeroizing::new(Vec::with_capacity(LIMIT));
         for byte in from.bytes() {
