@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use bollard::models::{
     ContainerCreateBody, DeviceMapping, EndpointIpamConfig, EndpointSettings, HostConfig,
-    HostConfigCgroupnsModeEnum, NetworkingConfig, PortBinding, RestartPolicy,
+    HostConfigCgroupnsModeEnum, NetworkingConfig, PortBinding, ResourcesUlimits, RestartPolicy,
     RestartPolicyNameEnum,
 };
 use sha2::{Digest as _, Sha256};
@@ -106,6 +106,11 @@ fn host(container: &Container) -> HostConfig {
         path_in_container: Some(path.clone()),
         cgroup_permissions: Some("rwm".into()),
     });
+    let limits = container.limits.iter().map(|limit| ResourcesUlimits {
+        name: Some(limit.name.clone()),
+        soft: Some(limit.soft),
+        hard: Some(limit.hard),
+    });
     let filled =
         |map: &std::collections::BTreeMap<String, String>| -> Option<HashMap<String, String>> {
             (!map.is_empty()).then(|| map.clone().into_iter().collect())
@@ -135,6 +140,8 @@ fn host(container: &Container) -> HostConfig {
         restart_policy: Some(restart(container.restart)),
         init: container.init,
         memory: container.memory,
+        userns_mode: container.user_namespace.clone(),
+        ulimits: (!container.limits.is_empty()).then(|| limits.collect()),
         ..HostConfig::default()
     }
 }

@@ -58,6 +58,21 @@ pub struct Container {
     pub stop_signal: Option<String>,
     /// Files that are put into it before it starts.
     pub files: Vec<File>,
+    /// `host` keeps it out of the engine's user namespace.
+    pub user_namespace: Option<String>,
+    /// Limits of its processes.
+    pub limits: Vec<Limit>,
+}
+
+/// A limit of processes, as `ulimit` knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// Its name, such as `nofile`.
+    pub name: String,
+    /// What holds at first.
+    pub soft: i64,
+    /// How far a process may raise it.
+    pub hard: i64,
 }
 
 /// A container's place in a network.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-pub use container::{Attachment, Container, File, Mount, Network, Port, Restart, Source};
+pub use container::{Attachment, Container, File, Limit, Mount, Network, Port, Restart, Source};
 
 use crate::axis::Distribution;
 use crate::facts::{Recorded, Role};

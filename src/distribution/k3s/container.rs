@@ -99,6 +99,7 @@ pub fn node(definition: Definition<'_>, given: &Given, member: Member) -> Contai
         ports,
         pid_mode: definition.sees_host().then(|| "host".to_string()),
         memory: definition.memory(member),
+        limits: definition.limits(),
         files,
         ..base(definition, given, member, env, definition.image())
     }
@@ -255,6 +256,7 @@ fn base(
         ]),
         privileged: true,
         init: Some(true),
+        user_namespace: Some("host".into()),
         restart: Restart::UnlessStopped,
         ..Container::default()
     }

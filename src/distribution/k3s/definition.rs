@@ -10,6 +10,7 @@ use crate::spec::options::k3d::port::Published;
 use crate::spec::options::k3d::volume::Volume;
 use crate::spec::options::k3d::{self, at};
 use crate::spec::{Options, Part, Spec, Tree};
+use crate::step::Limit;
 
 /// A definition, read.
 #[derive(Clone, Copy)]
@@ -159,6 +160,24 @@ impl<'a> Definition<'a> {
             Member::Balancer => return None,
         };
         k3d::memory(self.text(key)?)
+    }
+
+    /// Limits of the processes in every node.
+    pub fn limits(self) -> Vec<Limit> {
+        let list = self
+            .file("options.runtime.ulimits")
+            .and_then(Tree::as_list)
+            .unwrap_or_default();
+        list.iter()
+            .filter_map(|entry| {
+                let entry = entry.as_map()?;
+                Some(Limit {
+                    name: entry.get("name")?.as_text()?.to_string(),
+                    soft: entry.get("soft")?.as_int()?,
+                    hard: entry.get("hard")?.as_int()?,
+                })
+            })
+            .collect()
     }
 
     /// The entries of a list in the file that are for a container, as the text of `key`.

@@ -55,16 +55,17 @@ pub struct Shared {
 
 impl Given {
     /// The fixed address of a container, where the definition names the subnet: servers first, for etcd remembers their
-    /// addresses, then the load balancer and the agents, so that none takes the address of another.
+    /// addresses. All are in the upper half, because the engine gives addresses to registries from the lower end.
     fn address(&self, definition: Definition<'_>, member: Member) -> Option<String> {
-        definition.subnet()?;
-        let gateway: Ipv4Addr = self.network.gateway.parse().ok()?;
+        let (base, bits) = definition.subnet()?.split_once('/')?;
+        let half = 1_u32.checked_shl(31_u32.checked_sub(bits.parse().ok()?)?)?;
         let offset = match member {
             Member::Server(index) => index,
             Member::Balancer => definition.servers(),
             Member::Agent(index) => definition.servers() + 1 + index,
         };
-        let address = u32::from(gateway).checked_add(1)?.checked_add(offset)?;
+        let base = u32::from(base.parse::<Ipv4Addr>().ok()?);
+        let address = base.checked_add(half)?.checked_add(offset)?;
         Some(Ipv4Addr::from(address).to_string())
     }
 }

@@ -125,7 +125,7 @@ fn a_k3d_file_reaches_the_containers_it_names() {
         "files": [{ "source": "a: 1\n", "destination": "k3s-manifests-custom/a.yaml", "nodeFilters": ["server:*"] }],
         "options": {
             "k3s": { "extraArgs": [{ "arg": "--disable=traefik", "nodeFilters": ["server:*"] }], "nodeLabels": [{ "label": "zone=a", "nodeFilters": ["agent:1"] }] },
-            "runtime": { "agentsMemory": "1g", "labels": [{ "label": "mine=x", "nodeFilters": ["server:0", "loadbalancer"] }] },
+            "runtime": { "ulimits": [{ "name": "nofile", "soft": 1024, "hard": 4096 }], "agentsMemory": "1g", "labels": [{ "label": "mine=x", "nodeFilters": ["server:0", "loadbalancer"] }] },
             "k3d": { "loadbalancer": { "configOverrides": ["settings.defaultProxyTimeout=900"] } },
         },
     });
@@ -157,12 +157,18 @@ fn a_k3d_file_reaches_the_containers_it_names() {
     assert!(!agents[0].files.iter().any(|file| file.path == custom));
     let addresses =
         [&server, &agents[0], &agents[1]].map(|node| node.networks[0].address.clone().unwrap());
-    assert_eq!(addresses, ["172.28.0.2", "172.28.0.4", "172.28.0.5"]);
+    assert_eq!(addresses, ["172.28.128.0", "172.28.128.2", "172.28.128.3"]);
     assert_eq!(agents[0].mounts[0].target, "/data");
     assert_eq!(agents[1].mounts[0].target, "/k3d/images");
     assert_eq!(exposed(&agents[1], "A").as_deref(), Some("b=c"));
     assert_eq!(agents[1].ports[0].host, Some(9000));
     assert_eq!(agents[0].memory, Some(1 << 30));
+    let limits: Vec<_> = agents[0]
+        .limits
+        .iter()
+        .map(|limit| (limit.name.as_str(), limit.hard))
+        .collect();
+    assert_eq!(limits, [("nofile", 4096)]);
     let balancer = load_balancer(definition, &given);
     let hosts: Vec<_> = balancer.ports.iter().map(|port| port.host).collect();
     assert_eq!(hosts, [Some(6550), Some(8080), Some(9443)]);

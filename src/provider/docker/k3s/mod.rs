@@ -22,8 +22,9 @@ use super::{Job, Maker};
 use crate::axis::Distribution;
 use crate::distribution::k3s::label::{self, CLUSTER, ROLE};
 use crate::distribution::k3s::{self as layout, Definition};
-use crate::docker::{Engine, Listed, labels};
+use crate::docker::{Engine, Life, Listed, labels};
 use crate::error::Result;
+use crate::facts::Facts;
 use crate::step::{Network, Node};
 use crate::world::Access;
 
@@ -106,6 +107,18 @@ impl Maker for K3s {
 
     fn stop<'a>(&'a self, job: &'a Job<'a>, members: &'a [Listed]) -> BoxFuture<'a, Result<()>> {
         power::stop(job, members).boxed()
+    }
+
+    fn correct(&self, members: &[Listed], facts: &mut Facts) {
+        // An agent that was switched off by hand is none, so that it is switched on again. A server is never made anew in
+        // place, so that one that is off still counts.
+        let counts =
+            |member: &Listed| member.life == Life::Running || self.is_control_plane(member);
+        facts.nodes.retain(|node| {
+            members
+                .iter()
+                .any(|member| member.name == node.name && counts(member))
+        });
     }
 
     fn clean<'a>(&'a self, job: &'a Job<'a>) -> BoxFuture<'a, Result<()>> {
