@@ -113,7 +113,13 @@ fn a_cluster_lives_its_whole_life() {
         kubectl(&stage, &available);
         let fetch = ["exec", "deployment/web", "--", "wget", "-qO-", "http://web"];
         assert_eq!(kubectl(&stage, &fetch).as_deref(), Some("hello\n"));
-        let host = ["exec", "deployment/web", "--", "nslookup", "host.k3d.internal"];
+        let host = [
+            "exec",
+            "deployment/web",
+            "--",
+            "nslookup",
+            "host.k3d.internal",
+        ];
         kubectl(&stage, &host);
     }
 
@@ -180,7 +186,10 @@ options:
     assert!(seen.env.iter().any(|one| one == "FOO=bar"));
     assert_eq!(seen.labels.get("mine").map(String::as_str), Some("x"));
     let network = format!("k3d-{name}");
-    assert_eq!(seen.addresses.get(&network).map(String::as_str), Some("10.213.78.130"));
+    assert_eq!(
+        seen.addresses.get(&network).map(String::as_str),
+        Some("10.213.78.130")
+    );
     let values = stage.engine(async |engine| {
         engine
             .get_file(&format!("k3d-{name}-serverlb"), "/etc/confd/values.yaml")
@@ -190,12 +199,25 @@ options:
     let both = format!("80.tcp:\n  - k3d-{name}-server-0\n  - {agent}\n");
     assert!(values.contains(&both), "{values}");
     let jsonpath = "jsonpath={.data.NodeHosts}";
-    let hosts = ["-n", "kube-system", "get", "configmap", "coredns", "-o", jsonpath];
+    let hosts = [
+        "-n",
+        "kube-system",
+        "get",
+        "configmap",
+        "coredns",
+        "-o",
+        jsonpath,
+    ];
     if let Some(hosts) = stage.tool("kubectl", &hosts) {
         assert!(hosts.contains("192.0.2.7 seven.example"), "{hosts}");
         let zone = stage.tool("kubectl", &["get", "nodes", "-l", "zone=a", "-o", "name"]);
         assert_eq!(zone.unwrap().trim(), format!("node/{agent}"));
-        let waited = ["wait", "--for=create", "namespace/from-file", "--timeout=60s"];
+        let waited = [
+            "wait",
+            "--for=create",
+            "namespace/from-file",
+            "--timeout=60s",
+        ];
         stage.tool("kubectl", &waited);
     }
     assert!(stage.good(&["run", &script]).contains("nothing to change"));
@@ -282,5 +304,8 @@ fn k3d_and_ksail_share_their_clusters() {
     stage.good(&["cluster", "delete", &theirs, "--yes"]);
     assert_eq!(listed(&theirs), Value::Null);
     let networks = stage.engine(async |engine| engine.networks("app=k3d").await);
-    assert!(!networks.contains_key(&format!("k3d-{theirs}")), "{networks:?}");
+    assert!(
+        !networks.contains_key(&format!("k3d-{theirs}")),
+        "{networks:?}"
+    );
 }
