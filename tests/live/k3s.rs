@@ -12,10 +12,11 @@ const IMAGES: &[&str] = &[
 ];
 const WORKLOAD: &str = "busybox:1.35.0";
 
+/// One cluster; its nodes keep pods however full the disk of the machine is.
 fn definition(name: &str) -> String {
     format!(
         r#"let size = param("workers", 0, "agents");
-cluster("{name}", #{{ distribution: k3s(), provider: docker(), kubernetes: "1.35.4", workers: size }})"#
+cluster("{name}", #{{ distribution: k3s(#{{ args: ["--kubelet-arg=eviction-hard=memory.available<50Mi"] }}), provider: docker(), kubernetes: "1.35.4", workers: size }})"#
     )
 }
 
