@@ -6,6 +6,8 @@
 //! | [`api`] | what requests ask for: paths, discovery, selectors, reads, watches, answers |
 //! | [`mod@write`] | the one way in which objects change |
 //! | [`access`] | who asks, and whether they may |
+//! | `admission` | what may refuse or change what is written: policies, webhooks, limits, quotas |
+//! | `cel` | the expression language of rules and policies |
 //! | `controllers` | what makes objects live: deployments, jobs, namespaces, … |
 //! | `scheduler` | which node a pod goes to, or why none |
 //! | `stages` | nodes and pods that are simulated |
@@ -21,6 +23,7 @@
 //! a small rule listed in one table. To add a kind, add it to the catalog.
 
 pub mod access;
+mod admission;
 pub mod api;
 mod cel;
 mod controllers;

@@ -68,11 +68,37 @@ pub(super) fn of(value: &serde_json::Value) -> Option<i128> {
     }
 }
 
+/// An amount as the API would write it.
+pub(super) fn written(name: &str, milli: i128) -> String {
+    if milli % 1000 != 0 {
+        return format!("{milli}m");
+    }
+    let whole = milli / 1000;
+    let bytes = name.ends_with("memory") || name.ends_with("storage");
+    if bytes && whole != 0 {
+        for (shift, unit) in [(40, "Ti"), (30, "Gi"), (20, "Mi"), (10, "Ki")] {
+            if whole % (1 << shift) == 0 {
+                return format!("{}{unit}", whole >> shift);
+            }
+        }
+    }
+    whole.to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::milli;
+    use super::{milli, written};
+
+    #[test]
+    fn amounts_are_written_in_the_largest_unit_that_is_exact() {
+        assert_eq!(written("requests.cpu", 1500), "1500m");
+        assert_eq!(written("cpu", 2000), "2");
+        assert_eq!(written("requests.memory", 3 * (1 << 30) * 1000), "3Gi");
+        assert_eq!(written("pods", 1024 * 1000), "1024");
+        assert_eq!(written("memory", 0), "0");
+    }
 
     #[test]
     fn reads_quantities() {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::access::Access;
+use super::admission::Admission;
 use super::api::registry::{Kind, Registry};
 use super::api::status::Status;
 use super::controllers::{self, Running};
@@ -41,6 +42,7 @@ struct Inner {
     registry: Registry,
     settings: Settings,
     access: Access,
+    admission: Admission,
 }
 
 impl Server {
@@ -51,8 +53,10 @@ impl Server {
             registry: Registry::default(),
             settings,
             access,
+            admission: Admission::default(),
         }));
         write::bootstrap::run(&server).await?;
+        server.admission().reload(&server);
         Ok(server)
     }
 
@@ -79,6 +83,11 @@ impl Server {
     /// Who may ask.
     pub fn access(&self) -> &Access {
         &self.0.access
+    }
+
+    /// What may refuse or change what is written.
+    pub(super) fn admission(&self) -> &Admission {
+        &self.0.admission
     }
 
     /// Finds the storage version of a built-in or custom resource.

@@ -103,7 +103,7 @@ impl Answer {
 
 impl From<Status> for Answer {
     fn from(status: Status) -> Self {
-        Self::json(status.code, &status.to_json())
+        Self::json(status.code, &status.to_json()).warn(status.warnings().to_vec())
     }
 }
 

@@ -109,6 +109,7 @@ pub struct Status {
     /// For people.
     pub message: String,
     details: Map<String, Value>,
+    warnings: Vec<String>,
 }
 
 impl Status {
@@ -119,6 +120,7 @@ impl Status {
             reason,
             message: message.into(),
             details: Map::new(),
+            warnings: Vec::new(),
         }
     }
 
@@ -254,6 +256,70 @@ impl Status {
             .collect();
         self.details.insert("causes".to_owned(), list.into());
         self
+    }
+
+    /// A policy doesn't allow it, for a reason of its own; without one it is invalid.
+    pub(in crate::embedded) fn denied(
+        kind: &Kind,
+        name: &str,
+        message: &str,
+        reason: &str,
+    ) -> Self {
+        let mut status = Self::forbidden(kind, name, message).causes_plain(&[message]);
+        (status.code, status.reason) = match reason {
+            "Forbidden" => (403, "Forbidden"),
+            "Unauthorized" => (401, "Unauthorized"),
+            "RequestEntityTooLarge" => (413, "RequestEntityTooLarge"),
+            _ => (422, "Invalid"),
+        };
+        status
+    }
+
+    /// A reason that somebody else gave, if it is one that the API knows.
+    pub(in crate::embedded) fn reason_of(text: &str) -> &'static str {
+        const KNOWN: &[&str] = &[
+            "AlreadyExists",
+            "BadRequest",
+            "Conflict",
+            "Expired",
+            "Forbidden",
+            "Gone",
+            "InternalError",
+            "Invalid",
+            "MethodNotAllowed",
+            "NotAcceptable",
+            "NotFound",
+            "RequestEntityTooLarge",
+            "ServerTimeout",
+            "ServiceUnavailable",
+            "Timeout",
+            "TooManyRequests",
+            "Unauthorized",
+            "UnsupportedMediaType",
+        ];
+        KNOWN.iter().find(|known| **known == text).unwrap_or(&"")
+    }
+
+    /// Adds causes that are about no field.
+    pub(in crate::embedded) fn causes_plain(mut self, messages: &[&str]) -> Self {
+        let list: Vec<Value> = messages
+            .iter()
+            .map(|message| json!({"message": message}))
+            .collect();
+        self.details.insert("causes".to_owned(), list.into());
+        self
+    }
+
+    /// Adds what the client should show besides.
+    #[must_use]
+    pub fn warn(mut self, warnings: Vec<String>) -> Self {
+        self.warnings.extend(warnings);
+        self
+    }
+
+    /// What the client should show besides.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// Adds when to try again.

@@ -95,6 +95,12 @@ impl Checker {
         {
             return Type::TypeOf;
         }
+        if how == Select::Value
+            && matches!(of.node, Node::Ident(_))
+            && let Some(found) = expr.dotted().and_then(|dotted| self.variable(&dotted))
+        {
+            return found;
+        }
         let outer = self.look(of);
         let (inner, optional) = match &outer {
             Type::Optional(inner) => ((**inner).clone(), true),

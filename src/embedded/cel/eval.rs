@@ -160,6 +160,12 @@ impl Machine {
         {
             return Ok(Val::Type(dotted.into()));
         }
+        if how == Select::Value
+            && matches!(of.node, Node::Ident(_))
+            && let Some(found) = expr.dotted().and_then(|dotted| self.variable(&dotted))
+        {
+            return Ok(found);
+        }
         let mut value = self.run(of)?;
         let mut optional = how == Select::Optional;
         if let Val::Optional(inner) = value {

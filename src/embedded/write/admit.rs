@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::embedded::admission::limits;
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::Status;
 use crate::embedded::server::Server;
@@ -36,6 +37,10 @@ fn text<'a>(value: &'a Value, at: &str) -> &'a str {
 
 fn pod(server: &Server, kind: &Kind, namespace: &str, value: &mut Value) -> Result<(), Status> {
     let (priority, preemption) = priority(server, kind, value)?;
+    account_exists(server, kind, namespace, value)?;
+    limits::fill(server, namespace, value);
+    let class = super::defaults::qos_class(value.get("spec"));
+    json_patch::merge(value, &json!({"status": {"qosClass": class}}));
     let Some(spec) = value.get_mut("spec").and_then(Value::as_object_mut) else {
         return Ok(());
     };
@@ -46,6 +51,14 @@ fn pod(server: &Server, kind: &Kind, namespace: &str, value: &mut Value) -> Resu
     spec.entry("enableServiceLinks")
         .or_insert(Value::Bool(true));
     spec.entry("preemptionPolicy").or_insert(preemption);
+    let given = spec.get("priority").and_then(Value::as_i64);
+    if let Some(given) = given.filter(|given| *given != priority) {
+        let message = format!(
+            "the integer value of priority ({given}) must not be provided in pod spec; priority admission controller computed {priority} from the given PriorityClass name"
+        );
+        let name = text(value, "/metadata/name").to_owned();
+        return Err(Status::forbidden(kind, &name, &message));
+    }
     spec.insert("priority".to_owned(), priority.into());
     let tolerations = spec.entry("tolerations").or_insert_with(|| json!([]));
     if let Some(list) = tolerations.as_array_mut() {
@@ -67,6 +80,35 @@ fn pod(server: &Server, kind: &Kind, namespace: &str, value: &mut Value) -> Resu
     }
     mount_token(server, namespace, spec);
     Ok(())
+}
+
+/// Refuses a pod whose account is not there. Every namespace gets the default one, if perhaps a moment later.
+fn account_exists(
+    server: &Server,
+    kind: &Kind,
+    namespace: &str,
+    value: &Value,
+) -> Result<(), Status> {
+    let wanted = text(value, "/spec/serviceAccountName");
+    if matches!(wanted, "" | "default") {
+        return Ok(());
+    }
+    let found = server
+        .kind("", "serviceaccounts")
+        .and_then(|kind| server.get(&kind, namespace, wanted));
+    if found.is_some() {
+        return Ok(());
+    }
+    let message = format!(
+        "error looking up service account {namespace}/{wanted}: serviceaccount \"{wanted}\" not found"
+    );
+    let name = text(value, "/metadata/name");
+    let mut status = Status::forbidden(kind, name, &message);
+    if name.is_empty() {
+        // The name is not made yet.
+        status.message = format!("pods is forbidden: {message}");
+    }
+    Err(status)
 }
 
 /// The number and the habit that go with a pod's priority class.

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{Part, definition, rules, schema, validations};
+use crate::embedded::admission;
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::selector::LabelSelector;
 use crate::embedded::api::status::{Cause, Status};
@@ -51,6 +52,9 @@ fn causes(kind: &Kind, value: &Value, before: Option<&Value>) -> Vec<Cause> {
         return definition::check(value);
     }
     check_labels(value, &mut causes);
+    if kind.group == admission::GROUP {
+        causes.extend(admission::check(kind, value));
+    }
     match (kind.group.as_str(), kind.plural.as_str()) {
         ("", "pods") => pod(value.get("spec"), "spec", true, &mut causes),
         ("apps", "deployments" | "replicasets" | "statefulsets" | "daemonsets") => {
@@ -70,6 +74,7 @@ fn causes(kind: &Kind, value: &Value, before: Option<&Value>) -> Vec<Cause> {
             }
         }
         ("batch", "cronjobs") => cron_job(value, &mut causes),
+        ("scheduling.k8s.io", "priorityclasses") => priority_class(value, &mut causes),
         ("", "services") => service(value, &mut causes),
         ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings")
             if text(value, "/roleRef/name").is_empty() =>
@@ -169,6 +174,12 @@ fn pod(spec: Option<&Value>, path: &str, alone: bool, causes: &mut Vec<Cause>) {
             // Templates may leave the image to whoever fills them in.
             if image.is_empty() && alone {
                 causes.push(Cause::required(format!("{at}.image"), ""));
+            }
+            let hosted = spec.get("hostUsers") != Some(&Value::Bool(false));
+            if hosted && text(container, "/securityContext/procMount") == "Unmasked" {
+                let field = format!("{at}.securityContext.procMount");
+                let detail = "`hostUsers` must be false to use `Unmasked`";
+                causes.push(Cause::invalid(field, &"Unmasked".into(), detail));
             }
             for (number, mount) in list(container, "volumeMounts").enumerate() {
                 let volume = text(mount, "/name");
@@ -281,6 +292,22 @@ fn workload(value: &Value, causes: &mut Vec<Cause>) {
     if let Some(policy) = policy.filter(|policy| *policy != "Always") {
         let at = "spec.template.spec.restartPolicy";
         causes.push(Cause::unsupported(at, policy, &["Always"]));
+    }
+}
+
+fn priority_class(value: &Value, causes: &mut Vec<Cause>) {
+    let name = text(value, "/metadata/name");
+    let known = matches!(name, "system-node-critical" | "system-cluster-critical");
+    if name.starts_with("system-") && !known {
+        let detail = format!(
+            "priority class names with 'system-' prefix are reserved for system use only. error: {name} is not a known system priority class"
+        );
+        causes.push(Cause::forbidden("metadata.name", &detail));
+    }
+    let number = value.get("value").and_then(Value::as_i64);
+    if number.is_some_and(|number| number > 1_000_000_000) && !name.starts_with("system-") {
+        let detail = "maximum allowed value of a user defined priority is 1000000000";
+        causes.push(Cause::forbidden("value", detail));
     }
 }
 

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::definition;
+use crate::embedded::admission;
 use crate::embedded::api::registry::Kind;
 
 /// Fills in a whole object.
@@ -26,6 +27,12 @@ pub(super) fn apply(kind: &Kind, value: &mut Value) {
         && let Some(root) = value.as_object_mut()
     {
         set(root, "preemptionPolicy", json!("PreemptLowerPriority"));
+    }
+    if group == admission::GROUP {
+        admission::complete(kind, value);
+    }
+    if group.is_empty() && plural == "limitranges" {
+        admission::limits::complete(value);
     }
     if group.is_empty() && plural == "secrets" {
         secret(value);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{Options, TRIES, meta, miss_to_status};
+use crate::embedded::admission::{self, Operation, Request};
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::Status;
 use crate::embedded::server::Server;
@@ -76,6 +77,17 @@ pub async fn delete(
         };
         let before = current.value();
         check_preconditions(kind, name, deletion, &before)?;
+        let request = Request {
+            server,
+            kind,
+            namespace,
+            name,
+            part: "",
+            operation: Operation::Delete,
+            options,
+        };
+        let mut warnings = Vec::new();
+        admission::validate(&request, Some(&before), None, &mut warnings).await?;
         let mut value = (*before).clone();
         let grace = grace_of(kind, deletion, &value);
         set_propagation_finalizer(kind, deletion.propagation, &mut value);

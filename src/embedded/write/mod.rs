@@ -32,6 +32,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::access::User;
+use super::admission::{self, Operation, Request};
 use super::api::registry::Kind;
 use super::api::status::Status;
 use super::server::Server;
@@ -106,10 +107,6 @@ pub struct Written {
 }
 
 /// Creates an object.
-#[allow(
-    clippy::unused_async,
-    reason = "callers must not count on writes being done at once"
-)]
 pub async fn create(
     server: &Server,
     kind: &Kind,
@@ -117,14 +114,10 @@ pub async fn create(
     value: Value,
     options: &Options,
 ) -> Result<Written, Status> {
-    create_as(server, kind, namespace, value, options, How::Update)
+    create_as(server, kind, namespace, value, options, How::Update).await
 }
 
 /// Server-side apply: creates the object, or makes of it what one manager wants.
-#[allow(
-    clippy::unused_async,
-    reason = "callers must not count on writes being done at once"
-)]
 pub async fn apply(
     server: &Server,
     kind: &Kind,
@@ -156,9 +149,10 @@ pub async fn apply(
             options,
             &next,
             How::Apply,
-        )?
+        )
+        .await?
     } else {
-        create_as(server, kind, namespace, config, options, How::Apply)?
+        create_as(server, kind, namespace, config, options, How::Apply).await?
     };
     warnings.append(&mut written.warnings);
     written.warnings = warnings;
@@ -174,7 +168,7 @@ enum How {
     Apply,
 }
 
-fn create_as(
+async fn create_as(
     server: &Server,
     kind: &Kind,
     namespace: &str,
@@ -182,7 +176,7 @@ fn create_as(
     options: &Options,
     how: How,
 ) -> Result<Written, Status> {
-    let warnings = unknown::check(kind, &mut value, options.validation)?;
+    let mut warnings = unknown::check(kind, &mut value, options.validation)?;
     let config = (how == How::Apply).then(|| value.clone());
     let generated = meta::complete_new(kind, namespace, &mut value)?;
     rules::before_create(kind, &mut value);
@@ -206,8 +200,21 @@ fn create_as(
             managed::note_update(kind, None, &mut value, &who);
         }
         admit::new(server, kind, &namespace, &mut value)?;
+        let request = Request {
+            server,
+            kind,
+            namespace: &namespace,
+            name: &name,
+            part: &options.subresource,
+            operation: Operation::Create,
+            options,
+        };
+        if admission::mutate(&request, None, &mut value, &mut warnings).await? {
+            defaults::apply(kind, &mut value);
+        }
         allocate::service(server, kind, &name, &mut value)?;
         check::object(kind, &name, &value)?;
+        admission::validate(&request, None, Some(&value), &mut warnings).await?;
         if server.get(kind, &namespace, &name).is_some() && !generated {
             return Err(Status::already_exists(kind, &name));
         }
@@ -236,10 +243,6 @@ fn create_as(
 }
 
 /// Changes an object: `next` makes the new one from the current one.
-#[allow(
-    clippy::unused_async,
-    reason = "callers must not count on writes being done at once"
-)]
 pub async fn change(
     server: &Server,
     kind: &Kind,
@@ -259,13 +262,14 @@ pub async fn change(
         next,
         How::Update,
     )
+    .await
 }
 
 #[allow(
     clippy::too_many_arguments,
     reason = "the one write path; each says one thing about it"
 )]
-fn change_as(
+async fn change_as(
     server: &Server,
     kind: &Kind,
     namespace: &str,
@@ -291,6 +295,24 @@ fn change_as(
         let pinned = meta::check_same(kind, namespace, name, &before, &mut value)?;
         rules::confine(kind, part, &before, &mut value);
         meta::keep_fixed(kind, part, &before, &mut value);
+        let request = Request {
+            server,
+            kind,
+            namespace,
+            name,
+            part: match part {
+                Part::Status => "status",
+                // A pod gets its node by a part that only ever is created.
+                Part::Other if options.subresource.is_empty() => "binding",
+                Part::Main | Part::Other => &options.subresource,
+            },
+            operation: Operation::Update,
+            options,
+        };
+        if admission::mutate(&request, Some(&before), &mut value, &mut warnings).await? {
+            rules::confine(kind, part, &before, &mut value);
+            meta::keep_fixed(kind, part, &before, &mut value);
+        }
         if part == Part::Main {
             defaults::apply(kind, &mut value);
             allocate::service(server, kind, name, &mut value)?;
@@ -303,6 +325,7 @@ fn change_as(
             }
         }
         check::change(kind, name, part, &before, &value)?;
+        admission::validate(&request, Some(&before), Some(&value), &mut warnings).await?;
         if value == *before {
             return Ok(Written {
                 object: current,

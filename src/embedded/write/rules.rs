@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Part, definition};
+use crate::embedded::admission;
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::{Cause, Status};
 use crate::embedded::server::Server;
@@ -192,8 +193,11 @@ pub(super) fn namespace_takes_new(
     Ok(())
 }
 
-/// Lets the server itself follow a write: definitions change which kinds are served.
+/// Lets the server itself follow a write: definitions change which kinds are served, policies and hooks who may refuse.
 pub(super) fn after_write(server: &Server, kind: &Kind, object: &Object, gone: bool) {
+    if kind.group == admission::GROUP {
+        server.admission().reload(server);
+    }
     if definition::is_definition(kind) {
         if gone {
             definition::forget(server, object);
