@@ -2,6 +2,7 @@
 
 use super::super::Job;
 use super::bootstrap::{DONE, is_joined};
+use super::life;
 use super::machine::{file, read};
 use crate::diag::codes::docker::NO_CONTAINER;
 use crate::distribution::vanilla::{CONFIG_PATH, DISCOVERY, NodeSettings, Settings, discovery};
@@ -30,6 +31,7 @@ pub(super) async fn join(job: &Job<'_>, settings: &Settings, node: &NodeSettings
         return Ok(());
     }
     // A machine that was removed by hand leaves its node behind, and kubeadm refuses to take the name again.
+    life::answers(job).await?;
     let client = job.client().await?;
     k8s::ensure_nodes(&client, &[], std::slice::from_ref(&node.name)).await?;
     let first = settings.control_planes().next();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::future::try_join_all;
 
 use super::super::Job;
+use super::machine::file;
 use crate::diag::codes::docker::{ADDRESS_CHANGED, NOT_IN_TIME};
 use crate::distribution::vanilla::{BALANCER, NETWORK, ROLE};
 use crate::docker::{Life, Listed};
@@ -24,6 +25,9 @@ const END_PODS: &str = "systemctl stop kubelet; \
 const PATIENCE: Duration = Duration::from_mins(3);
 /// How often the API is asked whether it is back: nothing tells when a process listens.
 const PACE: Duration = Duration::from_millis(200);
+
+/// The file that holds the address a container had. Nodes write it themselves when they start.
+const FORMER: &str = "/kind/old-ipv4";
 
 /// Switches every container off.
 pub(super) async fn stop(job: &Job<'_>, members: &[Listed]) -> Result<()> {
@@ -45,11 +49,10 @@ pub(super) async fn stop(job: &Job<'_>, members: &[Listed]) -> Result<()> {
 pub(super) async fn start(job: &Job<'_>, members: &[Listed]) -> Result<()> {
     let former = former(job, members).await?;
     let mut order: Vec<&Listed> = members.iter().collect();
-    // A container whose address nobody knows comes last and takes what is left.
+    let gap = first_gap(former.values().copied());
     order.sort_by_key(|one| {
-        former
-            .get(&one.name)
-            .map_or(u32::MAX, |address| u32::from(*address))
+        let address = former.get(&one.name).copied();
+        address.map_or(gap, u32::from)
     });
     for one in order {
         job.engine.start(&one.id).await?;
@@ -75,6 +78,16 @@ pub(super) async fn start(job: &Job<'_>, members: &[Listed]) -> Result<()> {
     answers(job).await
 }
 
+/// Writes the address of a running container that is no node into it, for the next start.
+pub(super) async fn remember(job: &Job<'_>, name: &str) -> Result<()> {
+    let seen = job.engine.expect(name).await?;
+    let Some(address) = seen.addresses.get(NETWORK) else {
+        return Ok(());
+    };
+    let file = file(FORMER, 0o644, address.as_str());
+    job.engine.put_files(name, &[file]).await
+}
+
 /// The addresses that nodes had: each keeps its own in a file that can be read while it is off.
 async fn former(job: &Job<'_>, members: &[Listed]) -> Result<BTreeMap<String, Ipv4Addr>> {
     let reads = members.iter().map(|one| async move {
@@ -83,7 +96,7 @@ async fn former(job: &Job<'_>, members: &[Listed]) -> Result<BTreeMap<String, Ip
             let address = seen.addresses.get(NETWORK).and_then(|a| a.parse().ok());
             return Ok::<_, Error>((one.name.clone(), address));
         }
-        let bytes = job.engine.get_file(&one.name, "/kind/old-ipv4").await?;
+        let bytes = job.engine.get_file(&one.name, FORMER).await?;
         let text = String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned();
         Ok((one.name.clone(), text.trim().parse().ok()))
     });
@@ -92,6 +105,19 @@ async fn former(job: &Job<'_>, members: &[Listed]) -> Result<BTreeMap<String, Ip
         .into_iter()
         .filter_map(|(name, address)| Some((name, address?)));
     Ok(known.collect())
+}
+
+/// The lowest address that is free among these: where a container was whose address nobody knows, such as the load
+/// balancer of a cluster that kind made. The engine's own address ends with 1.
+fn first_gap(known: impl Iterator<Item = Ipv4Addr>) -> u32 {
+    let mut known: Vec<u32> = known.map(u32::from).collect();
+    known.sort_unstable();
+    let lowest = known.first().copied().unwrap_or_default();
+    let mut gap = (lowest & 0xffff_ff00) + 2;
+    while known.contains(&gap) {
+        gap += 1;
+    }
+    gap
 }
 
 fn moved(name: &str, had: Option<Ipv4Addr>, now: Option<Ipv4Addr>) -> Error {
@@ -104,13 +130,13 @@ fn moved(name: &str, had: Option<Ipv4Addr>, now: Option<Ipv4Addr>) -> Error {
     .help("stop the container that has the former address, then stop and start the cluster")
 }
 
-/// Waits until the API answers again.
-async fn answers(job: &Job<'_>) -> Result<()> {
+/// Waits until the API answers.
+pub(super) async fn answers(job: &Job<'_>) -> Result<()> {
     let client = job.client().await?;
     let began = std::time::Instant::now();
     while let Err(problem) = k8s::version(&client).await {
         if began.elapsed() > PATIENCE {
-            let message = format!("the API of {} does not come back", job.name());
+            let message = format!("the API of {} does not answer", job.name());
             return Err(Error::new(&NOT_IN_TIME, message)
                 .because(problem)
                 .help("look at the control plane with `docker logs` and `docker exec`"));
@@ -123,6 +149,15 @@ async fn answers(job: &Job<'_>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_container_without_an_address_fills_the_first_gap() {
+        let known = |last: &[u8]| -> Vec<Ipv4Addr> {
+            last.iter().map(|last| [172, 18, 0, *last].into()).collect()
+        };
+        let gap = |last: &[u8]| first_gap(known(last).into_iter()) & 0xff;
+        assert_eq!((gap(&[3, 4, 5]), gap(&[2, 3, 5]), gap(&[2, 3])), (2, 4, 4));
+    }
 
     #[test]
     fn says_which_address_was_lost() {

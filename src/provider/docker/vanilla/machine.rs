@@ -62,8 +62,8 @@ pub(super) async fn ensure_balancer(job: &Job<'_>, settings: &Settings) -> Resul
     job.engine
         .exec(&container.name, &argv, None)
         .await?
-        .success("leading the load balancer to the control planes")
-        .map(|_| ())
+        .success("leading the load balancer to the control planes")?;
+    super::life::remember(job, &container.name).await
 }
 
 /// Has a container run with fixed ports; one of a node gets its files first. Says whether it ran before.

@@ -30,6 +30,7 @@ use crate::diag::codes::docker::NO_CONTAINER;
 use crate::distribution::vanilla::{self, CLUSTER, NodeSettings, ROLE, Settings};
 use crate::docker::{Engine, Listed};
 use crate::error::{Error, Result};
+use crate::k8s;
 use crate::step::{Network, Node};
 use crate::world::Access;
 
@@ -97,7 +98,12 @@ impl Maker for Vanilla {
     }
 
     fn remove_machine<'a>(&'a self, job: &'a Job<'a>, node: &'a str) -> BoxFuture<'a, Result<()>> {
-        job.engine.remove(node).boxed()
+        async move {
+            let client = job.client().await?;
+            job.engine.remove(node).await?;
+            k8s::ensure_nodes(&client, &[], &[node.to_string()]).await
+        }
+        .boxed()
     }
 
     fn access<'a>(

@@ -286,3 +286,66 @@ fn fresh_key() -> Result<Key> {
 fn serial() -> [u8; 16] {
     *uuid::Uuid::new_v4().as_bytes()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::axis::{Distribution, Provider};
+    use crate::spec::{DistributionSpec, Draft, Options, ProviderSpec, Tree, check};
+
+    fn pki(options: Options) -> Pki {
+        let draft = Draft {
+            name: "dev".into(),
+            distribution: Some(DistributionSpec {
+                kind: Distribution::Vanilla,
+                options,
+            }),
+            provider: Some(ProviderSpec {
+                kind: Provider::Docker,
+                options: Options::new(),
+            }),
+            ..Draft::default()
+        };
+        let settings = Settings::of(&check(&draft).unwrap());
+        Pki::make(&settings, "dev-control-plane", [172, 18, 0, 2].into()).unwrap()
+    }
+
+    fn text<'a>(pki: &'a Pki, path: &str) -> &'a str {
+        let file = pki.files.iter().find(|file| file.path.ends_with(path));
+        file.unwrap().content.expose()
+    }
+
+    #[test]
+    fn the_api_answers_to_every_name_it_has() {
+        let pki = pki(Options::new());
+        let (_, pem) =
+            x509_parser::pem::parse_x509_pem(text(&pki, "/pki/apiserver.crt").as_bytes()).unwrap();
+        let certificate = pem.parse_x509().unwrap();
+        let names = certificate.subject_alternative_name().unwrap().unwrap();
+        let names: Vec<String> = names
+            .value
+            .general_names
+            .iter()
+            .map(|n| n.to_string())
+            .collect();
+        let all = names.join(" ");
+        for name in ["kubernetes.default.svc", "localhost", "dev-control-plane"] {
+            assert!(all.contains(name), "{all}");
+        }
+        assert_eq!(first_address("10.96.0.0/16"), Some([10, 96, 0, 1].into()));
+        assert_eq!(names.len(), 9, "{all}");
+    }
+
+    #[test]
+    fn kubeadm_makes_what_a_patch_may_change() {
+        let patch = Tree::List(vec!["kind: ClusterConfiguration\n".into()]);
+        let pki = pki([("kubeadm_patches".to_string(), patch)].into());
+        let paths: Vec<&str> = pki.files.iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(paths.len(), 8, "{paths:?}");
+        assert!(
+            paths
+                .iter()
+                .all(|path| path.starts_with("/etc/kubernetes/pki/"))
+        );
+    }
+}
