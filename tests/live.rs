@@ -8,3 +8,4 @@ mod kwok;
 mod leftovers;
 mod registry;
 mod stage;
+mod vanilla;

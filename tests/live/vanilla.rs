@@ -1,0 +1,266 @@
+//! Vanilla clusters on Docker, judged by kubectl and kind where they are there.
+
+use serde_json::Value;
+
+use super::stage::Stage;
+
+const NODE: &str = "kindest/node:v1.35.4";
+const IMAGES: &[&str] = &[NODE, "busybox:1.35.0"];
+
+/// A web server behind a Service, with a volume that it serves from, and a pod that reaches it by name.
+const WORKLOAD: &str = r#"
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 8Mi}}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers:
+      - name: web
+        image: busybox:1.35.0
+        imagePullPolicy: Never
+        command: [sh, -c, "echo reached >/data/index.html; exec httpd -f -p 8080 -h /data"]
+        volumeMounts: [{name: data, mountPath: /data}]
+      volumes: [{name: data, persistentVolumeClaim: {claimName: data}}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: ask}
+spec:
+  backoffLimit: 20
+  template:
+    spec:
+      restartPolicy: OnFailure
+      containers:
+      - name: ask
+        image: busybox:1.35.0
+        imagePullPolicy: Never
+        command: [sh, -c, "wget -q -O - http://web.default.svc.cluster.local | grep reached"]
+"#;
+
+fn definition(name: &str, more: &str) -> String {
+    format!(
+        r#"cluster("{name}", #{{ distribution: vanilla("1.35.4"), provider: docker(), {more} }})"#
+    )
+}
+
+fn info(stage: &Stage, name: &str) -> Value {
+    let output = stage.ksail(&["cluster", "info", name, "--output", "json"]);
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The roles of the nodes, all of which are Ready.
+fn roles(stage: &Stage, name: &str) -> Vec<String> {
+    let facts = info(stage, name);
+    let nodes = facts["nodes"].as_array().unwrap();
+    assert!(nodes.iter().all(|node| node["ready"] == true), "{facts}");
+    let roles = nodes.iter().map(|node| node["role"].as_str().unwrap());
+    roles.map(String::from).collect()
+}
+
+#[test]
+fn a_cluster_lives_its_whole_life() {
+    let Some(mut stage) = Stage::set(IMAGES) else {
+        return;
+    };
+    let name = stage.name("v");
+    let context = format!("kind-{name}");
+    let node = format!("{name}-control-plane");
+    let script = stage.script(&definition(&name, ""));
+    stage.good(&["run", &script]);
+    assert_eq!(roles(&stage, &name), ["control-plane"]);
+    assert!(stage.good(&["run", &script]).contains("nothing to change"));
+
+    // kind's own way of putting an image into a node.
+    let workload = stage.path("workload.yaml");
+    std::fs::write(&workload, WORKLOAD).unwrap();
+    let kubectl = |arguments: &[&str]| {
+        let all = [&["--context", context.as_str()], arguments].concat();
+        stage.tool("kubectl", &all)
+    };
+    let archive = stage.path("busybox.tar").display().to_string();
+    let is_loaded = stage
+        .tool("docker", &["save", "-o", &archive, "busybox:1.35.0"])
+        .and_then(|_| {
+            stage.tool(
+                "kind",
+                &["load", "image-archive", &archive, "--name", &name],
+            )
+        })
+        .is_some();
+    let judge = |at: &str| {
+        if is_loaded {
+            kubectl(&[
+                "wait",
+                "deployment/web",
+                "--for=condition=Available",
+                "--timeout=120s",
+            ]);
+            kubectl(&[
+                "wait",
+                "job/ask",
+                "--for=condition=Complete",
+                "--timeout=120s",
+            ]);
+            let phase = kubectl(&["get", "pvc", "data", "-o", "jsonpath={.status.phase}"]);
+            assert_eq!(phase.as_deref(), Some("Bound"), "{at}");
+        }
+    };
+    if is_loaded {
+        kubectl(&["apply", "-f", &workload.display().to_string()]);
+    }
+    judge("at first");
+
+    stage.good(&["cluster", "stop", &name]);
+    assert_eq!(info(&stage, &name)["state"], "stopped");
+    stage.good(&["cluster", "start", &name]);
+    judge("after a stop");
+    assert!(stage.good(&["run", &script]).contains("nothing to change"));
+
+    let volumes = stage.engine(async |engine| engine.inspect_raw(&node).await);
+    let volumes: Vec<String> = volumes["Mounts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|mount| mount["Name"].as_str().map(String::from))
+        .collect();
+    assert!(!volumes.is_empty());
+    stage.good(&["cluster", "delete", &name, "--yes"]);
+    stage.is_gone(&context);
+    let left = stage
+        .tool("docker", &["volume", "ls", "-q"])
+        .unwrap_or_default();
+    assert!(
+        volumes.iter().all(|volume| !left.contains(volume)),
+        "{left}"
+    );
+}
+
+#[test]
+fn workers_join_and_come_back() {
+    let Some(mut stage) = Stage::set(IMAGES) else {
+        return;
+    };
+    let name = stage.name("w");
+    let script = stage.script(&definition(&name, "workers: 2"));
+    stage.good(&["run", &script]);
+    assert_eq!(roles(&stage, &name), ["control-plane", "worker", "worker"]);
+
+    // A node that was removed by hand is seen and made anew.
+    let worker = format!("{name}-worker2");
+    stage.engine(async |engine| engine.remove(&worker).await);
+    assert!(stage.good(&["plan", &script]).contains("workers"));
+    stage.good(&["run", &script, "--yes"]);
+    assert_eq!(roles(&stage, &name).len(), 3);
+    assert!(stage.good(&["run", &script]).contains("nothing to change"));
+    stage.good(&["cluster", "delete", &name, "--yes"]);
+    stage.is_gone(&format!("kind-{name}"));
+}
+
+#[test]
+fn three_control_planes_stand_behind_a_load_balancer() {
+    let Some(mut stage) = Stage::set(&[IMAGES, &["envoyproxy/envoy:v1.36.2"]].concat()) else {
+        return;
+    };
+    let name = stage.name("h");
+    let script = stage.script(&definition(&name, "control_planes: 3"));
+    stage.good(&["run", &script]);
+    assert_eq!(roles(&stage, &name), ["control-plane"; 3]);
+    assert!(stage.good(&["run", &script]).contains("nothing to change"));
+    stage.good(&["cluster", "stop", &name]);
+    stage.good(&["cluster", "start", &name]);
+    assert!(stage.good(&["run", &script]).contains("nothing to change"));
+    stage.good(&["cluster", "delete", &name, "--yes"]);
+    stage.is_gone(&format!("kind-{name}"));
+}
+
+#[test]
+fn a_killed_run_is_brought_to_its_end_by_the_next() {
+    let Some(mut stage) = Stage::set(IMAGES) else {
+        return;
+    };
+    for (short, line) in [
+        ("k1", "network done"),
+        ("k2", "-control-plane done"),
+        ("k3", "Checking kube-apiserver"),
+        ("k4", "bootstrap done"),
+    ] {
+        let name = stage.name(short);
+        let script = stage.script(&definition(&name, ""));
+        stage.kill_at(&["run", &script], line);
+        stage.good(&["run", &script]);
+        assert_eq!(roles(&stage, &name), ["control-plane"], "{line}");
+        assert!(
+            stage.good(&["run", &script]).contains("nothing to change"),
+            "{line}"
+        );
+        stage.good(&["cluster", "delete", &name, "--yes"]);
+        stage.is_gone(&format!("kind-{name}"));
+    }
+}
+
+#[test]
+fn kind_and_ksail_share_their_clusters() {
+    let Some(mut stage) = Stage::set(IMAGES) else {
+        return;
+    };
+    if stage.tool("kind", &["version"]).is_none() {
+        return;
+    }
+    let (ours, theirs) = (stage.name("o"), stage.name("t"));
+    let script = stage.script(&definition(&ours, ""));
+    stage.good(&["run", &script]);
+    let kind = |arguments: &[&str]| stage.tool("kind", arguments).unwrap();
+    assert!(kind(&["get", "clusters"]).contains(&ours));
+    assert!(kind(&["get", "nodes", "--name", &ours]).contains("-control-plane"));
+    let config = kind(&["get", "kubeconfig", "--name", &ours]);
+    let path = stage.path("of-kind").display().to_string();
+    std::fs::write(&path, config).unwrap();
+    stage.tool("kubectl", &["--kubeconfig", &path, "get", "nodes"]);
+    kind(&["delete", "cluster", "--name", &ours]);
+    stage.engine(async |engine| {
+        assert!(
+            engine
+                .inspect(&format!("{ours}-control-plane"))
+                .await?
+                .is_none()
+        );
+        Ok(())
+    });
+
+    kind(&[
+        "create", "cluster", "--name", &theirs, "--image", NODE, "--wait", "120s",
+    ]);
+    let facts = info(&stage, &theirs);
+    assert_eq!(
+        (
+            &facts["state"],
+            &facts["distribution"],
+            &facts["kubernetes"]
+        ),
+        (&"running".into(), &"vanilla".into(), &"1.35.4".into())
+    );
+    // What kind made is used and removed by name, and never taken over by a definition.
+    let script = stage.script(&definition(&theirs, "workers: 1"));
+    assert!(
+        stage
+            .bad(&["run", &script])
+            .contains("does not belong to this cluster")
+    );
+    stage.good(&["cluster", "stop", &theirs]);
+    stage.good(&["cluster", "start", &theirs]);
+    stage.good(&["cluster", "delete", &theirs, "--yes"]);
+    assert!(!kind(&["get", "clusters"]).contains(&theirs));
+}
