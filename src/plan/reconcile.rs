@@ -275,6 +275,7 @@ fn scale(spec: &Spec, facts: &Facts, before: &[String], steps: &mut Vec<Step>) -
         return vec!["ready".into()];
     }
     let image = distribution::of(spec.distribution.kind).image(spec);
+    let count = wanted.len();
     let mut last = Vec::new();
     for node in wanted
         .into_iter()
@@ -323,6 +324,13 @@ fn scale(spec: &Spec, facts: &Facts, before: &[String], steps: &mut Vec<Step>) -
             .after(before),
         );
         last.push(id);
+    }
+    if distribution::of(spec.distribution.kind).is_ready_alone(spec) {
+        let action = Action::Ready { nodes: count };
+        steps.push(
+            Step::new("ready", "wait for the nodes", "workloads need them", action).after(last),
+        );
+        return vec!["ready".into()];
     }
     if last.is_empty() {
         before.to_vec()

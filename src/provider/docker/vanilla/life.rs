@@ -65,7 +65,8 @@ pub(super) async fn start(job: &Job<'_>, members: &[Listed]) -> Result<()> {
                 .is_some_and(|role| role == "control-plane")
         })
         .collect();
-    if control.len() > 1 {
+    let is_balanced = control.len() > 1;
+    if is_balanced {
         for one in control {
             let now = job.engine.expect(&one.name).await?;
             let now = now.addresses.get(NETWORK).and_then(|a| a.parse().ok());
@@ -75,7 +76,7 @@ pub(super) async fn start(job: &Job<'_>, members: &[Listed]) -> Result<()> {
             }
         }
     }
-    answers(job).await
+    answers(job, if is_balanced { 20 } else { 3 }).await
 }
 
 /// Writes the address of a running container that is no node into it, for the next start.
@@ -130,18 +131,26 @@ fn moved(name: &str, had: Option<Ipv4Addr>, now: Option<Ipv4Addr>) -> Error {
     .help("stop the container that has the former address, then stop and start the cluster")
 }
 
-/// Waits until the API answers.
-pub(super) async fn answers(job: &Job<'_>) -> Result<()> {
+/// Waits until the API answers so many times in a row: one that comes back may answer once and fall silent again while
+/// the members of etcd find each other.
+pub(super) async fn answers(job: &Job<'_>, times: usize) -> Result<()> {
     let client = job.client().await?;
     let began = std::time::Instant::now();
-    while let Err(problem) = k8s::version(&client).await {
-        if began.elapsed() > PATIENCE {
-            let message = format!("the API of {} does not answer", job.name());
-            return Err(Error::new(&NOT_IN_TIME, message)
-                .because(problem)
-                .help("look at the control plane with `docker logs` and `docker exec`"));
+    let mut good = 0;
+    while good < times {
+        match k8s::nodes(&client).await {
+            Ok(_) => good += 1,
+            Err(problem) if began.elapsed() > PATIENCE => {
+                let message = format!("the API of {} does not answer", job.name());
+                return Err(Error::new(&NOT_IN_TIME, message)
+                    .because(problem)
+                    .help("look at the control plane with `docker logs` and `docker exec`"));
+            }
+            Err(_) => good = 0,
         }
-        tokio::time::sleep(PACE).await;
+        if good < times {
+            tokio::time::sleep(PACE).await;
+        }
     }
     Ok(())
 }
