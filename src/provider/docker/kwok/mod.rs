@@ -62,7 +62,7 @@ impl Kwok {
         let (engine, name) = (job.engine, job.name());
         let folder = self.folder(name);
         let spec = job.spec()?;
-        if spec.distribution.options.get("config").is_some() {
+        if spec.distribution.options.contains_key("config") {
             return Err(Error::new(
                 &NOT_THERE_YET,
                 "stages of your own are not read on Docker yet",
