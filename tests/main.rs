@@ -12,6 +12,7 @@ mod cipher;
 mod cipher_failures;
 mod cipher_fuzz;
 mod cipher_keys;
+mod cipher_matrix;
 mod cipher_scripts;
 mod cli;
 mod diagnostics;

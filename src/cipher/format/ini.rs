@@ -145,6 +145,9 @@ impl<'a> Reader<'a> {
             .split_once(quote)
             .ok_or_else(|| self.fail("a quoted key is not closed"))?;
         let at = after.find(['=', ':']).ok_or_else(no_sign)?;
+        if key.trim().is_empty() {
+            return Err(self.fail("a key is empty"));
+        }
         Ok((key.trim().to_owned(), &after[at + 1..]))
     }
 

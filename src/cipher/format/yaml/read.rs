@@ -185,12 +185,12 @@ impl<'a> Reader<'a> {
         match self.peek() {
             None | Some(b'\n') => Ok(None),
             Some(b'#') if self.at > start => Ok(Some(self.comment())),
-            Some(b':') => Err(self.fail("a mapping cannot begin here")),
-            // A block scalar ends at the start of a line.
+            // A block scalar ends at the start of a line; the colon of a `? ` key may stand there.
             Some(_) if start == self.line_start => {
                 self.at = start;
                 Ok(None)
             }
+            Some(b':') => Err(self.fail("a mapping cannot begin here")),
             Some(_) => Err(self.fail("something follows the value on its line")),
         }
     }
@@ -558,6 +558,13 @@ mod tests {
         check("? a\n: b\n", "a: b\n");
         check("a: # why\n  b: 1\n", "# why\na:\n    b: 1\n");
         check("\"k\": v\n'l': w\n", "k: v\nl: w\n");
+    }
+
+    #[test]
+    fn keys_of_several_lines_are_read_as_they_are_written() {
+        let text =
+            "a: 1\n? |-\n    x\n    y\n: z\nb:\n    ? |-\n        x\n        y\n    : null\n";
+        check(text, text);
     }
 
     #[test]

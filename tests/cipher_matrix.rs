@@ -1,0 +1,188 @@
+//! Formats × kinds of key × rules through the commands, both ways with the real sops where it is in PATH.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::home::Home;
+
+const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors");
+const PGP: &str = "42BDBE45F7D4156E55BAC364625D460193FAC817";
+/// One file for each format, with what the real sops decrypts of it.
+const FILES: &[&str] = &[
+    "nested.yaml",
+    "plain.json",
+    "vars.env",
+    "conf.ini",
+    "blob.bin",
+];
+
+/// The age and SSH public keys whose private halves are among the fixtures, from a file that sops wrote.
+fn recipients() -> (String, String) {
+    let text = std::fs::read_to_string(format!("{VECTORS}/keys/all.json")).unwrap();
+    let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let own = std::fs::read_to_string(format!("{VECTORS}/keys/age.txt")).unwrap();
+    let age = own
+        .lines()
+        .find_map(|line| line.strip_prefix("# public key: "))
+        .unwrap();
+    let ssh = document["sops"]["age"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|one| one["recipient"].as_str())
+        .find(|name| name.starts_with("ssh-rsa"))
+        .unwrap();
+    (age.to_owned(), ssh.to_owned())
+}
+
+fn rules() -> Vec<(&'static str, String)> {
+    let (age, ssh) = recipients();
+    let rule = |body: &str| format!("creation_rules:\n  - {body}\n");
+    vec![
+        ("age", rule(&format!("age: {age}"))),
+        ("ssh", rule(&format!("age: {ssh}"))),
+        ("pgp", rule(&format!("pgp: {PGP}"))),
+        ("age and pgp", rule(&format!("age: {age}\n    pgp: {PGP}"))),
+        (
+            "two of three groups",
+            rule(&format!(
+                "shamir_threshold: 2\n    key_groups:\n      - age: [{age}]\n      - age: [{ssh}]\n      - pgp: [{PGP}]"
+            )),
+        ),
+    ]
+}
+
+/// The keys as ksail finds them, and as sops does.
+fn with_keys(command: &mut Command, gnupg: &Path) {
+    command
+        .env_remove("SOPS_AGE_KEY")
+        .env("SOPS_AGE_KEY_FILE", format!("{VECTORS}/keys/age.txt"))
+        .env(
+            "SOPS_AGE_SSH_PRIVATE_KEY_FILE",
+            format!("{VECTORS}/keys/ssh_rsa"),
+        )
+        .env("KSAIL_PGP_KEY_FILE", format!("{VECTORS}/keys/rsa.sec.asc"))
+        .env("GNUPGHOME", gnupg);
+}
+
+fn run(home: &Home, program: &str, arguments: &[&str], file: &Path) -> Vec<u8> {
+    let mut command = home.command(program);
+    with_keys(&mut command, &home.path("gnupg"));
+    let output = command.args(arguments).arg(file).output().unwrap();
+    assert!(
+        output.status.success(),
+        "{program} {arguments:?} {}\n{}",
+        file.display(),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output.stdout
+}
+
+fn is_there(program: &str) -> bool {
+    let there = Command::new(program).arg("--version").output().is_ok();
+    if !there {
+        println!("skipped: {program} is not in PATH");
+    }
+    there
+}
+
+/// sops takes the OpenPGP keys from GnuPG.
+fn has_judge(home: &Home) -> bool {
+    if !is_there("sops") || !is_there("gpg") {
+        return false;
+    }
+    let folder = home.path("gnupg");
+    std::fs::create_dir(&folder).unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o700)).unwrap();
+    }
+    let key = PathBuf::from(format!("{VECTORS}/keys/rsa.sec.asc"));
+    run(home, "gpg", &["--batch", "--quiet", "--import"], &key);
+    true
+}
+
+/// sops leaves some comments closed, each time with another nonce.
+fn masked(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes)
+        .split('\n')
+        .filter(|line| !line.trim_start().starts_with("#ENC["))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+#[test]
+fn every_format_for_every_kind_of_key_goes_there_and_back() {
+    let home = Home::new();
+    let judged = has_judge(&home);
+    let ksail = env!("CARGO_BIN_EXE_ksail");
+    let mut judgements = 0;
+    for (kind, rules) in rules() {
+        home.write(".sops.yaml", &rules);
+        for name in FILES {
+            let (stem, end) = name.rsplit_once('.').unwrap();
+            let opened = format!("{VECTORS}/cipher/opened/{stem}.default.{end}");
+            let opened = masked(&std::fs::read(opened).unwrap());
+            let file = home.path(name);
+            let plain = std::fs::read(format!("{VECTORS}/cipher/plain/{name}")).unwrap();
+            std::fs::write(&file, &plain).unwrap();
+            run(&home, ksail, &["cipher", "encrypt", "--in-place"], &file);
+            assert_ne!(std::fs::read(&file).unwrap(), plain);
+            let back = run(&home, ksail, &["cipher", "decrypt"], &file);
+            assert!(masked(&back) == opened, "{kind} {name} is not what it was");
+            if !judged {
+                continue;
+            }
+            let theirs = run(&home, "sops", &["decrypt"], &file);
+            assert!(
+                masked(&theirs) == opened,
+                "sops opens {kind} {name} to something else"
+            );
+            std::fs::write(&file, &plain).unwrap();
+            run(&home, "sops", &["encrypt", "--in-place"], &file);
+            let ours = run(&home, ksail, &["cipher", "decrypt"], &file);
+            assert!(
+                masked(&ours) == opened,
+                "{kind} {name} of sops is not what it was"
+            );
+            judgements += 2;
+        }
+    }
+    println!("sops judged {judgements} files");
+    if judged {
+        let mut command = home.command("gpgconf");
+        let _ = command
+            .args(["--kill", "all"])
+            .env("GNUPGHOME", home.path("gnupg"))
+            .status();
+    }
+}
+
+/// The metadata as sops 1 wrote them: no key groups, an `attention` text, an empty list of a kind.
+#[test]
+fn files_of_old_versions_open_and_keep_what_is_not_known() {
+    let home = Home::new();
+    let file = home.path("v1.yaml");
+    std::fs::copy(format!("{VECTORS}/cipher/old/v1.yaml"), &file).unwrap();
+    let expected = std::fs::read(format!("{VECTORS}/cipher/old/v1.opened")).unwrap();
+    let ksail = env!("CARGO_BIN_EXE_ksail");
+    assert_eq!(run(&home, ksail, &["cipher", "decrypt"], &file), expected);
+    let mut command = home.command(ksail);
+    with_keys(&mut command, &home.path("gnupg"));
+    let set = command
+        .args(["cipher", "set"])
+        .arg(&file)
+        .args(["[\"app2\"][\"port\"]", "5433"])
+        .status()
+        .unwrap();
+    assert!(set.success());
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.contains("attention:"), "{text}");
+    let changed = run(&home, ksail, &["cipher", "decrypt"], &file);
+    let expected = String::from_utf8(expected).unwrap();
+    assert_eq!(
+        String::from_utf8(changed).unwrap(),
+        expected.replace("5432", "5433")
+    );
+}
