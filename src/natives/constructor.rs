@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rhai::{Dynamic, Engine, ImmutableString, Map};
 
-use super::{config, value_type};
+use super::{config, input, value_type};
 use crate::axis::{Axis, Component, Distribution, Provider};
 use crate::error::{Error, Result};
 use crate::script::{Doc, RhaiResult, Session, fail, to_tree};
@@ -82,9 +82,15 @@ pub(super) fn register(engine: &mut Engine, session: &Arc<Session>) {
     engine.register_fn("helm", |name: ImmutableString, given: Map| {
         own(Part::Helm(name.into()), &given)
     });
-    engine.register_fn("manifests", |name: ImmutableString, given: Map| {
-        own(Part::Manifests(name.into()), &given)
-    });
+    let s = session.clone();
+    engine.register_fn(
+        "manifests",
+        move |name: ImmutableString, given: Map| -> RhaiResult<ComponentValue> {
+            let mut component = own(Part::Manifests(name.into()), &given)?;
+            carry_objects(&s, &mut component.0.options).map_err(fail)?;
+            Ok(component)
+        },
+    );
     engine.register_fn("kustomize", |name: ImmutableString, given: Map| {
         own(Part::Kustomize(name.into()), &given)
     });
@@ -157,6 +163,23 @@ fn own(part: Part, given: &Map) -> RhaiResult<ComponentValue> {
     let options = read(fields, required, given, &mut problems);
     gathered(problems)?;
     Ok(ComponentValue(ComponentSpec { part, options }))
+}
+
+/// Puts the objects of a file or folder in place of its path: the definition carries the content, so that a plan compares
+/// it and nothing reads the user's files later.
+fn carry_objects(session: &Session, options: &mut Options) -> Result<()> {
+    let Some(Tree::Text(path)) = options.remove("path") else {
+        return Ok(());
+    };
+    let read = input::objects_at(session, &path).map_err(|problem| problem.field("path"))?;
+    let mut objects = options
+        .get("objects")
+        .and_then(Tree::as_list)
+        .unwrap_or_default()
+        .to_vec();
+    objects.extend(read.iter().map(Tree::from_json));
+    options.insert("objects".into(), Tree::List(objects));
+    Ok(())
 }
 
 /// Reads and checks an option map.

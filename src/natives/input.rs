@@ -273,8 +273,13 @@ pub(super) fn objects(session: &Session, what: &Dynamic) -> Result<Vec<serde_jso
             .field("[0]")),
         };
     };
+    objects_at(session, &path)
+}
+
+/// The objects of a file, or of the manifests in a folder, below the script.
+pub(super) fn objects_at(session: &Session, path: &str) -> Result<Vec<serde_json::Value>> {
     let mut objects = Vec::new();
-    for file in manifests(session, &path)? {
+    for file in manifests(session, path)? {
         let text = read(session, &file)?;
         let found: Vec<serde_json::Value> = serde_saphyr::from_multiple(&text)
             .map_err(|cause| unreadable(Path::new(&file), format!("it is no YAML: {cause}")))?;
