@@ -160,3 +160,54 @@ live().len()
         .collect();
     assert_eq!(values, ["3", "\"Running\"", "0"], "{}", text(&output));
 }
+
+#[test]
+fn manifests_are_carried_by_the_definition() {
+    let home = Home::new();
+    let manifests = |replicas: u8| {
+        format!(
+            "apiVersion: apps/v1
+kind: Deployment
+metadata: {{ name: web }}
+spec:
+  replicas: {replicas}
+  selector: {{ matchLabels: {{ app: web }} }}
+  template:
+    metadata: {{ labels: {{ app: web }} }}
+    spec: {{ containers: [{{ name: web, image: nginx }}] }}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {{ name: shop }}
+"
+        )
+    };
+    let text = r#"
+let c = cluster("dev", #{
+    distribution: kwok(), provider: embedded(),
+    components: [manifests("shop", #{ path: "shop.yaml", namespace: "shop" })],
+});
+task("ready", || { c.wait("deployment/web", "Available", "30s", "shop"); c.get("deployment/web", "shop").status.readyReplicas });
+task("gone", || c.find("deployment/web", "shop") == ());
+c
+"#;
+    let script = home.write("c.rhai", text).display().to_string();
+    home.write("shop.yaml", &manifests(2));
+    home.good(&["run", &script]);
+    assert!(home.good(&["run", &script, "ready"]).contains('2'));
+    assert!(home.good(&["run", &script]).contains("nothing to change"));
+    // The plan sees what is in the file, not only its name.
+    home.write("shop.yaml", &manifests(3));
+    assert!(home.good(&["plan", &script]).contains("shop"));
+    home.good(&["run", &script]);
+    assert!(home.good(&["run", &script, "ready"]).contains('3'));
+    let without = text
+        .replace(
+            "components: [manifests",
+            "components: when(false, [manifests",
+        )
+        .replace("\"shop\" })],", "\"shop\" })]),");
+    home.write("c.rhai", &without);
+    home.good(&["run", &script, "--yes"]);
+    assert!(home.good(&["run", &script, "gone"]).contains("true"));
+}

@@ -34,6 +34,7 @@ pub fn install(
                 let objects = objects(component.part.name(), &release, &version, &digest);
                 How::Objects {
                     objects: objects.iter().map(Tree::from_json).collect(),
+                    namespace: None,
                 }
             } else {
                 real(&release, &version, &component.options)
@@ -75,6 +76,14 @@ pub fn install(
             let how = match (given, component.options.get("path").and_then(Tree::as_text)) {
                 (Some(list), None) => How::Objects {
                     objects: list.to_vec(),
+                    namespace: Some(
+                        component
+                            .options
+                            .get("namespace")
+                            .and_then(Tree::as_text)
+                            .unwrap_or("default")
+                            .to_string(),
+                    ),
                 },
                 (_, path) => How::Folder {
                     path: path.unwrap_or_default().into(),
@@ -155,6 +164,7 @@ fn real(release: &Release, version: &str, options: &Options) -> How {
         },
         Source::Provided => How::Objects {
             objects: Vec::new(),
+            namespace: None,
         },
     }
 }
@@ -202,7 +212,7 @@ mod tests {
             Distribution::K3s,
             Provider::Embedded,
         );
-        let How::Objects { objects } = simulated.how else {
+        let How::Objects { objects, .. } = simulated.how else {
             panic!("{simulated:?}")
         };
         assert!(objects.len() > 1);

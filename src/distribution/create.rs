@@ -169,6 +169,7 @@ fn brought(distro: &dyn Distro, spec: &Spec) -> Option<Step> {
         digest: "1".into(),
         how: How::Objects {
             objects: objects.iter().map(Tree::from_json).collect(),
+            namespace: None,
         },
     };
     let title = format!(

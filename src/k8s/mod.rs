@@ -8,6 +8,7 @@ mod kinds;
 mod look;
 mod node;
 mod objects;
+mod order;
 
 pub use apply::{apply, remove};
 pub use connect::connect;
@@ -18,6 +19,7 @@ pub use kube::Client;
 pub use look::{Health, components, health, nodes, version};
 pub use node::{ensure_nodes, unlabel, wait_node, wait_ready};
 pub use objects::{Executed, Objects, Place, Selection};
+pub use order::apply_all;
 
 use crate::diag::codes::run::API_FAILED;
 use crate::error::Error;

@@ -84,23 +84,9 @@ impl Live {
         self.objects().list(&kind, selection).await
     }
 
-    /// Applies objects in order, namespaces and definitions of kinds first; a kind is served before its objects come.
-    pub async fn apply(&self, mut objects: Vec<Value>) -> Result<()> {
-        let rank = |object: &Value| match object.get("kind").and_then(Value::as_str) {
-            Some("Namespace") => 0,
-            Some(DEFINITION) => 1,
-            _ => 2,
-        };
-        objects.sort_by_key(rank);
-        for object in &objects {
-            let place = self.asking_twice(|known| known.place(object)).await?;
-            self.objects().apply(object).await?;
-            if place.kind.resource.kind == DEFINITION {
-                let established = Goal::Condition("Established".into());
-                self.wait(&place, &established, Duration::from_secs(30))
-                    .await?;
-            }
-        }
+    /// Applies objects, namespaces and definitions of kinds first; those without a namespace go into this one.
+    pub async fn apply(&self, objects: Vec<Value>, namespace: &str) -> Result<()> {
+        k8s::apply_all(&self.client, objects, namespace).await?;
         Ok(())
     }
 
@@ -170,9 +156,6 @@ impl Live {
         found
     }
 }
-
-/// The kind whose objects define kinds.
-const DEFINITION: &str = "CustomResourceDefinition";
 
 /// What an object is waited for to be.
 #[derive(Clone, Debug, PartialEq, Eq)]

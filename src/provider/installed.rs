@@ -13,6 +13,7 @@ use crate::diag::codes::model::NOT_THERE_YET;
 use crate::diag::codes::run::API_FAILED;
 use crate::error::{Error, Result};
 use crate::k8s;
+use crate::spec::Tree;
 use crate::step::{How, Install};
 
 /// Whether a component can be installed this way at all.
@@ -38,17 +39,21 @@ pub(super) fn can(install: &Install) -> Result<()> {
 /// Applies the objects of a component and writes it down.
 pub(super) async fn install(client: &Client, install: &Install) -> Result<()> {
     can(install)?;
-    let How::Objects { objects } = &install.how else {
+    let How::Objects { objects, namespace } = &install.how else {
         return Ok(());
     };
-    for object in objects {
-        k8s::apply(client, &object.exposed()).await?;
-    }
+    let objects: Vec<Value> = objects.iter().map(Tree::exposed).collect();
+    let applied = match namespace {
+        Some(namespace) => k8s::apply_all(client, objects, namespace).await?,
+        None => {
+            for object in &objects {
+                k8s::apply(client, object).await?;
+            }
+            objects
+        }
+    };
     // Names and kinds are enough to remove them; contents may hold what belongs to nobody else.
-    let list: Vec<Value> = objects
-        .iter()
-        .map(|object| reference(&object.to_json()))
-        .collect();
+    let list: Vec<Value> = applied.iter().map(reference).collect();
     let record = json!({
         "apiVersion": "v1", "kind": "ConfigMap",
         "metadata": {

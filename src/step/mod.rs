@@ -244,6 +244,9 @@ pub enum How {
     Objects {
         /// The objects, in order, secrets redacted in every display.
         objects: Vec<crate::spec::Tree>,
+        /// Where those go that name no namespace and should be in one; `None` where each says for itself.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        namespace: Option<String>,
     },
     /// As a container beside the cluster.
     Container {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use rhai::{Array, Dynamic, Engine, ImmutableString, Map};
-use serde_json::Value;
 
 use super::super::{Entry, input};
 use super::{Target, reach, texts, value, with};
@@ -85,16 +84,11 @@ fn apply<T: Target>(
 ) -> RhaiResult<()> {
     // First whether it may be called at all, then whether its file is there.
     reach(session, "apply").map_err(fail)?;
-    let mut objects = input::objects(session, what).map_err(fail)?;
-    if let Some(namespace) = namespace {
-        for object in &mut objects {
-            let meta = object.get_mut("metadata").and_then(Value::as_object_mut);
-            if let Some(meta) = meta {
-                meta.entry("namespace").or_insert_with(|| namespace.into());
-            }
-        }
-    }
-    with(session, "apply", c, async |live| live.apply(objects).await)
+    let objects = input::objects(session, what).map_err(fail)?;
+    let namespace = namespace.unwrap_or("default");
+    with(session, "apply", c, async |live| {
+        live.apply(objects, namespace).await
+    })
 }
 
 fn get<T: Target>(
