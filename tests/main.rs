@@ -19,6 +19,7 @@ mod diagnostics;
 mod embedded_admission;
 mod embedded_api;
 mod embedded_life;
+mod embedded_webhooks;
 mod engine;
 mod failures;
 mod home;

@@ -117,10 +117,28 @@ pub(in crate::embedded) fn objects() -> Vec<(&'static str, Value)> {
         ("system:discovery", get(&found)),
         ("system:public-info-viewer", get(&health)),
     ] {
-        objects.push((
-            "clusterroles",
-            json!({"metadata": metadata(name), "rules": rules}),
-        ));
+        let mut role = json!({"metadata": metadata(name), "rules": rules});
+        let into = match name {
+            "view" => "edit",
+            "edit" => "admin",
+            _ => "",
+        };
+        if matches!(name, "admin" | "edit" | "view") {
+            // Whoever defines kinds adds to these by a label, so they are put together from parts.
+            let selector = json!({"matchLabels": {aggregation(name): "true"}});
+            let part = format!("system:aggregate-to-{name}");
+            let mut from = json!({"metadata": metadata(&part), "rules": rules});
+            label(&mut from, name);
+            objects.push(("clusterroles", from));
+            json_patch::merge(
+                &mut role,
+                &json!({"aggregationRule": {"clusterRoleSelectors": [selector]}}),
+            );
+        }
+        if !into.is_empty() {
+            label(&mut role, into);
+        }
+        objects.push(("clusterroles", role));
     }
     for (name, groups) in [
         ("cluster-admin", &["system:masters"][..]),
@@ -139,6 +157,16 @@ pub(in crate::embedded) fn objects() -> Vec<(&'static str, Value)> {
         objects.push(("clusterrolebindings", binding));
     }
     objects
+}
+
+/// The label of roles that are part of another.
+fn aggregation(to: &str) -> String {
+    format!("rbac.authorization.k8s.io/aggregate-to-{to}")
+}
+
+fn label(role: &mut Value, to: &str) {
+    let labels = json!({aggregation(to): "true"});
+    json_patch::merge(role, &json!({"metadata": {"labels": labels}}));
 }
 
 fn metadata(name: &str) -> Value {

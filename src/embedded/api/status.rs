@@ -108,7 +108,8 @@ pub struct Status {
     pub reason: &'static str,
     /// For people.
     pub message: String,
-    details: Map<String, Value>,
+    /// Boxed, because failures travel far and should be small.
+    details: Box<Map<String, Value>>,
     warnings: Vec<String>,
 }
 
@@ -119,7 +120,7 @@ impl Status {
             code,
             reason,
             message: message.into(),
-            details: Map::new(),
+            details: Box::default(),
             warnings: Vec::new(),
         }
     }
@@ -348,7 +349,7 @@ impl Status {
             // These reasons always bring details, even if they say nothing.
             let always = matches!(self.reason, "NotFound" | "MethodNotAllowed" | "Invalid");
             if always || !self.details.is_empty() {
-                root.insert("details".to_owned(), self.details.clone().into());
+                root.insert("details".to_owned(), (*self.details).clone().into());
             }
             // A success has no code unless somebody sets one; failures always do.
             if self.code >= 300 {

@@ -54,7 +54,7 @@ impl Checker {
             Node::Const(value) => constant(value),
             Node::Ident(name) => match self.variable(name) {
                 Some(found) => found,
-                None if Type::named(name).is_some() => Type::TypeOf,
+                None if Type::named(name).is_some() => Type::Meta,
                 None => self.undeclared(expr.at, name),
             },
             Node::Select { of, field, how } => self.select(expr, of, field, *how),
@@ -93,7 +93,7 @@ impl Checker {
             && let Some(dotted) = expr.dotted()
             && Type::named(&dotted).is_some()
         {
-            return Type::TypeOf;
+            return Type::Meta;
         }
         if how == Select::Value
             && matches!(of.node, Node::Ident(_))

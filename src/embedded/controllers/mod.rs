@@ -6,6 +6,7 @@
 //!
 //! To add a controller: a file with a type that implements [`Controller`], and a line in [`spawn`].
 
+mod aggregation;
 mod autoscaler;
 mod budgets;
 mod cron_job;
@@ -83,6 +84,7 @@ pub(super) fn spawn(server: &Server) -> Running {
     tasks.spawn(runtime::run(context.clone(), autoscaler::Autoscalers));
     tasks.spawn(runtime::run(context.clone(), expiry::Events));
     tasks.spawn(runtime::run(context.clone(), quotas::Quotas));
+    tasks.spawn(runtime::run(context.clone(), aggregation::Aggregation));
     tasks.spawn(runtime::run(context, endpoints::Endpoints));
     tasks.spawn(garbage::run(server.clone()));
     Running { _tasks: tasks }

@@ -176,9 +176,7 @@ impl Compiler<'_> {
                 "FieldValueInvalid"
             }
         };
-        let Some(of) = of else {
-            return None;
-        };
+        let of = of?;
         let optional_old = rule.get("optionalOldSelf") == Some(&Value::Bool(true));
         let old = if optional_old {
             Type::optional(of.clone())

@@ -136,11 +136,8 @@ fn minus(a: &Val, b: &Val) -> Result<Val, Stop> {
 fn at(of: &Val, index: &Val) -> Result<Val, Stop> {
     let found = match of {
         Val::List(list) => {
-            let number = match Key::of(index) {
-                Some(Key::Int(number)) => number,
-                _ => {
-                    return Stop::failed(format!("unsupported index type '{}'", index.type_name()));
-                }
+            let Some(Key::Int(number)) = Key::of(index) else {
+                return Stop::failed(format!("unsupported index type '{}'", index.type_name()));
             };
             let item = usize::try_from(number)
                 .ok()
