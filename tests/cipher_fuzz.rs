@@ -189,7 +189,7 @@ fn feed(bytes: &[u8]) {
     }
     let _ = Path::parse(&text);
     let _ = format::read_value(&text);
-    for kind in Kind::ALL.iter() {
+    for kind in &Kind::ALL {
         let _ = Recipient::parse(*kind, &text);
     }
     let ask: age::Ask = std::sync::Arc::new(|_| None);
