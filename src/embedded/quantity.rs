@@ -85,11 +85,75 @@ pub(super) fn written(name: &str, milli: i128) -> String {
     whole.to_string()
 }
 
+/// A quantity the way the API writes it: `1000m` is `1`, `0.5Gi` is `512Mi`; `None` if the text is none.
+pub(super) fn canonical(text: &str) -> Option<String> {
+    milli(text)?;
+    let digits = text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '+' | '-')));
+    let (number, suffix) = text.split_at(digits.unwrap_or(text.len()));
+    let (whole, part) = number.split_once('.').unwrap_or((number, ""));
+    let part = part.trim_end_matches('0');
+    let mantissa: i128 = format!("{whole}{part}").parse().ok()?;
+    let places = u32::try_from(part.len()).ok()?;
+    if let Some(power) = BINARY.iter().position(|known| *known == suffix) {
+        let scaled = mantissa.checked_mul(1 << (10 * (power + 1)))?;
+        let over = 10_i128.checked_pow(places)?;
+        if scaled % over == 0 {
+            return Some(binary(scaled / over));
+        }
+        return Some(text.to_owned());
+    }
+    let exponent: i32 = match DECIMAL.iter().position(|known| *known == suffix) {
+        Some(at) => i32::try_from(at).ok()? * 3 - 9,
+        None => suffix.strip_prefix(['e', 'E'])?.parse().ok()?,
+    };
+    let is_power = suffix.starts_with(['e', 'E']) && suffix.len() > 1;
+    // In billionths, below which there is nothing.
+    let shift = exponent.checked_add(9)? - i32::try_from(places).ok()?;
+    let value = match u32::try_from(shift) {
+        Ok(up) => mantissa.checked_mul(10_i128.checked_pow(up)?)?,
+        Err(_) => {
+            let over = 10_i128.checked_pow(shift.unsigned_abs())?;
+            (mantissa + over - 1).div_euclid(over)
+        }
+    };
+    if value == 0 {
+        return Some("0".to_owned());
+    }
+    let last = i128::try_from(DECIMAL.len()).ok()? - 1;
+    let at = (0..=last).rev().find(|at| {
+        let unit = u32::try_from(at * 3).ok().and_then(|p| 10_i128.checked_pow(p));
+        unit.is_some_and(|unit| value % unit == 0)
+    })?;
+    let unit = 10_i128.checked_pow(u32::try_from(at * 3).ok()?)?;
+    let name = DECIMAL.get(usize::try_from(at).ok()?).copied()?;
+    Some(match at * 3 - 9 {
+        0 => (value / unit).to_string(),
+        power if is_power => format!("{}e{power}", value / unit),
+        _ => format!("{}{name}", value / unit),
+    })
+}
+
+const BINARY: &[&str] = &["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
+const DECIMAL: &[&str] = &["n", "u", "m", "", "k", "M", "G", "T", "P", "E"];
+
+/// A whole number with the largest binary unit that divides it.
+fn binary(mut value: i128) -> String {
+    let mut unit = "";
+    for name in BINARY {
+        if value == 0 || value % 1024 != 0 {
+            break;
+        }
+        value /= 1024;
+        unit = name;
+    }
+    format!("{value}{unit}")
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::{milli, written};
+    use super::{canonical, milli, written};
 
     #[test]
     fn amounts_are_written_in_the_largest_unit_that_is_exact() {
@@ -98,6 +162,28 @@ mod tests {
         assert_eq!(written("requests.memory", 3 * (1 << 30) * 1000), "3Gi");
         assert_eq!(written("pods", 1024 * 1000), "1024");
         assert_eq!(written("memory", 0), "0");
+    }
+
+    #[test]
+    fn writes_quantities_as_the_api_does() {
+        for (text, expected) in [
+            ("1000m", "1"),
+            ("0.25", "250m"),
+            ("1.5", "1500m"),
+            ("1000", "1k"),
+            ("1500", "1500"),
+            ("0.5Gi", "512Mi"),
+            ("1024Mi", "1Gi"),
+            ("512Mi", "512Mi"),
+            ("1e3", "1e3"),
+            ("10e3", "10e3"),
+            ("0", "0"),
+            ("-1", "-1"),
+            ("100M", "100M"),
+        ] {
+            assert_eq!(canonical(text).as_deref(), Some(expected), "{text}");
+        }
+        assert_eq!(canonical("lots"), None);
     }
 
     #[test]
@@ -123,7 +209,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_read_without_panic(text in ".{0,30}") {
-            let _ = milli(&text);
+            let _ = (milli(&text), canonical(&text));
         }
     }
 }

@@ -9,6 +9,7 @@ use super::admission::Admission;
 use super::api::registry::{Kind, Registry};
 use super::api::status::Status;
 use super::controllers::{self, Running};
+use super::stages;
 use super::store::{Listing, Object, Store, TooOld, Watch};
 use super::write::{self, Deletion, Options, Part};
 
@@ -55,6 +56,7 @@ impl Server {
             access,
             admission: Admission::default(),
         }));
+        stages::kinds::serve(server.registry());
         write::bootstrap::run(&server).await?;
         server.admission().reload(&server);
         Ok(server)

@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 use super::rbac::{self, Attempt};
 use super::{User, token};
 use crate::embedded::api::registry::Kind;
-use crate::embedded::api::status::Status;
-use crate::embedded::api::{Answer, Call, object_of};
+use crate::embedded::api::status::{Cause, Status};
+use crate::embedded::api::{Answer, Call, object_of, options_of};
 use crate::embedded::write;
 
 /// Answers a review; `None` if the kind is none.
@@ -23,7 +23,8 @@ pub(in crate::embedded) fn answer(
         "selfsubjectrulesreviews" => what_may_i,
         _ => return None,
     };
-    Some(object_of(call).and_then(|mut body| {
+    Some(object_of(call, &kind.kind).and_then(|mut body| {
+        check(kind, &body, namespace)?;
         let status = of(call, &body, namespace);
         let Some(root) = body.as_object_mut() else {
             return Err(Status::bad_request(
@@ -33,10 +34,70 @@ pub(in crate::embedded) fn answer(
         root.insert("apiVersion".to_owned(), kind.api_version().into());
         root.insert("kind".to_owned(), kind.kind.as_str().into());
         let metadata = root.entry("metadata").or_insert_with(|| json!({}));
-        json_patch::merge(metadata, &json!({"creationTimestamp": write::now()}));
-        root.insert("status".to_owned(), status);
+        match kind.plural.as_str() {
+            "selfsubjectreviews" => {
+                json_patch::merge(metadata, &json!({"creationTimestamp": write::now()}));
+            }
+            // The answer does not repeat what was asked here.
+            "selfsubjectrulesreviews" => {
+                root.insert("spec".to_owned(), json!({}));
+            }
+            _ => write::note_author(kind, &mut body, &options_of(call)?),
+        }
+        if let Some(root) = body.as_object_mut() {
+            root.insert("status".to_owned(), status);
+        }
         Ok(Answer::json(201, &body))
     }))
+}
+
+/// Refuses questions that make no sense.
+fn check(kind: &Kind, body: &Value, namespace: &str) -> Result<(), Status> {
+    let wrong = |at: &str, value: Value, detail: &str| {
+        let mut nameless = kind.clone();
+        nameless.kind.clear();
+        let cause = Cause::invalid(at, &value, detail);
+        Err(Status::invalid(&nameless, "", &[cause]))
+    };
+    let has = |at: &str| body.pointer(at).is_some_and(|value| !value.is_null());
+    match kind.plural.as_str() {
+        "tokenreviews" if text(body, "/spec/token").is_empty() => {
+            return Err(Status::bad_request(
+                "token is required for TokenReview in authentication",
+            ));
+        }
+        "selfsubjectrulesreviews" if text(body, "/spec/namespace").is_empty() => {
+            return Err(Status::bad_request("no namespace on request"));
+        }
+        plural if !plural.ends_with("subjectaccessreviews") => return Ok(()),
+        _ => {}
+    }
+    if kind.plural != "selfsubjectaccessreviews"
+        && text(body, "/spec/user").is_empty()
+        && !has("/spec/groups/0")
+    {
+        let detail = "at least one of user or group must be specified";
+        return wrong("spec.user", "".into(), detail);
+    }
+    let other = body.pointer("/spec/nonResourceAttributes");
+    match (has("/spec/resourceAttributes"), other) {
+        (true, Some(other)) => {
+            let value = json!({"Path": other.get("path"), "Verb": other.get("verb")});
+            let detail = "cannot be specified in combination with resourceAttributes";
+            return wrong("spec.nonResourceAttributes", value, detail);
+        }
+        (false, None) => {
+            let detail = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
+            return wrong("spec.resourceAttributes", Value::Null, detail);
+        }
+        _ => {}
+    }
+    let of = text(body, "/spec/resourceAttributes/namespace");
+    if kind.namespaced && of != namespace {
+        let detail = "must match metadata.namespace";
+        return wrong("spec.resourceAttributes.namespace", of.into(), detail);
+    }
+    Ok(())
 }
 
 fn text(value: &Value, at: &str) -> String {

@@ -156,7 +156,7 @@ pub(in crate::embedded) fn request(
     kind: &Arc<Kind>,
     target: &Target,
 ) -> Result<Answer, Status> {
-    let mut body = crate::embedded::api::object_of(call)?;
+    let mut body = crate::embedded::api::object_of(call, "TokenRequest")?;
     let account = call
         .server
         .get(kind, &target.namespace, &target.name)

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::query::Query;
 use super::read::{Filter, expired, revision};
 use super::registry::Kind;
-use super::status::Status;
+use super::status::{Cause, Status};
 use crate::embedded::server::Server;
 use crate::embedded::store::{Change, ChangeKind, Object, Watch};
 
@@ -42,7 +42,11 @@ pub fn follow(
     query: &Query,
     render: Render,
 ) -> Result<impl Stream<Item = Bytes> + Send + 'static, Status> {
-    let asked = revision(query.text("resourceVersion"))?;
+    // Where a list calls this a bad request, a watch has always called it its own mistake.
+    let asked = revision(query.text("resourceVersion")).map_err(|status| {
+        let message = status.message.replacen("invalid resource version: ", "", 1);
+        Status::new(500, "", message)
+    })?;
     let bookmarks = query.flag("allowWatchBookmarks");
     let initial = query.maybe_flag("sendInitialEvents");
     check_initial(initial, query)?;
@@ -95,10 +99,8 @@ fn check_initial(initial: Option<bool>, query: &Query) -> Result<(), Status> {
         return Ok(());
     }
     let complain = |message: &str| {
-        let message = format!(
-            "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: {message}"
-        );
-        Err(Status::new(422, "Invalid", message))
+        let cause = Cause::forbidden("resourceVersionMatch", message);
+        Err(Status::invalid_options("ListOptions", &[cause]))
     };
     if query.text("resourceVersionMatch") != "NotOlderThan" {
         return complain("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");

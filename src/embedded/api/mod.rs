@@ -7,9 +7,14 @@
 pub mod body;
 mod builtin;
 pub mod discovery;
+mod encoding;
 pub mod follow;
+mod health;
+mod logs;
+mod metrics;
 pub mod negotiate;
 pub mod openapi;
+mod openapi2;
 pub mod path;
 pub mod query;
 pub mod read;
@@ -29,7 +34,7 @@ use super::server::Server;
 use body::Body;
 use path::Path;
 use query::Query;
-pub(super) use resource::object_of;
+pub(super) use resource::{object_of, options_of};
 use status::Status;
 
 /// An answer before it becomes HTTP.
@@ -103,6 +108,9 @@ impl Answer {
 
 impl From<Status> for Answer {
     fn from(status: Status) -> Self {
+        if status.is_bare() {
+            return Self::plain(status.code, &status.message);
+        }
         Self::json(status.code, &status.to_json()).warn(status.warnings().to_vec())
     }
 }
@@ -152,10 +160,11 @@ pub async fn handle(server: &Server, user: User, request: Request<Bytes>) -> Res
         Path::Resource(target) => resource::answer(call, target, head.uri.path()).await,
         other => may_ask(&call, head.uri.path()).and_then(|()| answer_about_itself(&call, &other)),
     };
-    match answer {
+    let response = match answer {
         Ok(answer) => answer.into_response(),
         Err(status) => Answer::from(status).into_response(),
-    }
+    };
+    encoding::finish(&head.headers, response)
 }
 
 /// Whom a request acts as: whoever sent it, or whom they may act as.
@@ -202,7 +211,7 @@ fn may_ask(call: &Call<'_>, path: &str) -> Result<(), Status> {
         return Ok(());
     }
     let message = format!("forbidden: {}", attempt.refusal(&call.user));
-    Err(Status::new(403, "Forbidden", message))
+    Err(Status::new(403, "Forbidden", message).with_details())
 }
 
 fn answer_about_itself(call: &Call<'_>, path: &Path) -> Result<Answer, Status> {
@@ -244,7 +253,9 @@ fn answer_about_itself(call: &Call<'_>, path: &Path) -> Result<Answer, Status> {
             );
             json!({ "paths": paths })
         }
-        Path::Health(_) => return Ok(Answer::plain(200, "ok")),
+        Path::Health(path) => {
+            return health::answer(path, &call.query).ok_or_else(Status::page_not_found);
+        }
         Path::Version => version(&server.settings().version),
         Path::CoreVersions | Path::Groups if aggregated => {
             let core = *path == Path::CoreVersions;
@@ -253,18 +264,23 @@ fn answer_about_itself(call: &Call<'_>, path: &Path) -> Result<Answer, Status> {
         }
         Path::CoreVersions => discovery::core_versions(&server.settings().address),
         Path::Groups => discovery::groups(registry),
-        Path::Group(name) => discovery::group(registry, name).ok_or_else(Status::no_such_path)?,
+        Path::Group(name) => {
+            discovery::group(registry, name).ok_or_else(Status::page_not_found)?
+        }
         Path::GroupVersion(group, version) => {
-            discovery::resources(registry, group, version).ok_or_else(Status::no_such_path)?
+            discovery::resources(registry, group, version).ok_or_else(Status::page_not_found)?
         }
         Path::OpenApi3(rest) if rest.is_empty() => openapi::index(registry),
         Path::OpenApi3(rest) => openapi::group_version(rest)
             .and_then(|(group, version)| openapi::document(registry, group, version))
             .ok_or_else(Status::no_such_path)?,
         Path::OpenId(what) => open_id(server, what)?,
-        Path::Metrics | Path::OpenApi2 | Path::Resource(_) | Path::Unknown => {
-            return Err(Status::no_such_path());
+        Path::Metrics => {
+            const MEDIA: &str = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
+            return Ok(Answer::plain(200, &metrics::text(server)).media(MEDIA));
         }
+        Path::OpenApi2 => openapi2::document(registry, call.header(header::ACCEPT))?,
+        Path::Resource(_) | Path::Unknown => return Err(Status::page_not_found()),
     };
     Ok(Answer::json(200, &value))
 }

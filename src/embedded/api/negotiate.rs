@@ -1,5 +1,7 @@
 //! In which form a client wants its answer: whole objects, tables, or metadata alone.
 
+use super::status::Status;
+
 /// The form of an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Form {
@@ -14,9 +16,9 @@ pub enum Form {
     Protobuf,
 }
 
-/// Reads an `Accept` header: the first that can be given.
-pub fn form(accept: &str) -> Form {
-    let mut proto = false;
+/// Reads an `Accept` header: the first that can be given; refuses if nothing that is asked for can.
+pub fn form(accept: &str) -> Result<Form, Status> {
+    let (mut proto, mut known) = (false, accept.is_empty());
     for part in accept.split(',') {
         let mut words = part.split(';').map(str::trim);
         let media = words.next().unwrap_or_default();
@@ -25,18 +27,34 @@ pub fn form(accept: &str) -> Form {
             if let Some(name) = word.strip_prefix("as=") {
                 kind = name;
             }
+            if matches!(word.strip_prefix("v="), Some(version) if !matches!(version, "v1" | "v1beta1")) {
+                kind = "unknown";
+            }
         }
+        known |= matches!(media, "application/json" | "application/yaml" | "application/vnd.kubernetes.protobuf");
         match (media, kind) {
-            ("application/json" | "*/*" | "application/*" | "", "") => return Form::Whole,
-            ("application/json", "Table") => return Form::Table,
+            ("application/json" | "application/yaml" | "*/*" | "application/*" | "", "") => {
+                return Ok(Form::Whole);
+            }
+            ("application/json" | "application/yaml", "Table") => return Ok(Form::Table),
             ("application/json", "PartialObjectMetadata" | "PartialObjectMetadataList") => {
-                return Form::Partial;
+                return Ok(Form::Partial);
             }
             ("application/vnd.kubernetes.protobuf", "") => proto = true,
             _ => {}
         }
     }
-    if proto { Form::Protobuf } else { Form::Whole }
+    match (proto, known) {
+        (true, _) => Ok(Form::Protobuf),
+        (false, true) if accept.is_empty() => Ok(Form::Whole),
+        (false, true) => Err(Status::not_acceptable(
+            "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf",
+        )),
+        (false, false) => Err(Status::not_acceptable(
+            "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, application/vnd.kubernetes.protobuf, application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch",
+        )
+        .with_details()),
+    }
 }
 
 #[cfg(test)]
@@ -61,7 +79,10 @@ mod tests {
                 Form::Partial,
             ),
         ] {
-            assert_eq!(form(accept), expected, "{accept}");
+            assert_eq!(form(accept).unwrap(), expected, "{accept}");
+        }
+        for refused in ["text/html", "application/json;as=Table;v=v9;g=meta.k8s.io"] {
+            assert_eq!(form(refused).unwrap_err().code, 406, "{refused}");
         }
     }
 }

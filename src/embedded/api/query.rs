@@ -1,8 +1,10 @@
 //! The options of a request, as its query string carries them.
 
+use serde_json::json;
+
 use super::path;
 use super::selector::{FieldSelector, LabelSelector};
-use super::status::Status;
+use super::status::{Cause, Status};
 use crate::embedded::write::{Propagation, Validation};
 
 /// A query string, read on demand.
@@ -64,17 +66,12 @@ impl Query {
     }
 
     /// Whether the write is only tried.
-    pub fn dry_run(&self) -> Result<bool, Status> {
+    pub fn dry_run(&self, of: &str) -> Result<bool, Status> {
         let mut dry = false;
         for value in self.all("dryRun") {
             if value != "All" {
-                return Err(Status::new(
-                    422,
-                    "Invalid",
-                    format!(
-                        "CreateOptions.meta.k8s.io \"\" is invalid: dryRun: Unsupported value: {value:?}: supported values: \"All\""
-                    ),
-                ));
+                let cause = Cause::unsupported("dryRun", &json!([value]), &["All"]);
+                return Err(Status::invalid_options(of, &[cause]));
             }
             dry = true;
         }
@@ -82,18 +79,16 @@ impl Query {
     }
 
     /// What to do about unknown fields.
-    pub fn validation(&self) -> Result<Validation, Status> {
+    pub fn validation(&self, of: &str) -> Result<Validation, Status> {
         match self.text("fieldValidation") {
             "" | "Warn" => Ok(Validation::Warn),
             "Strict" => Ok(Validation::Strict),
             "Ignore" => Ok(Validation::Ignore),
-            other => Err(Status::new(
-                422,
-                "Invalid",
-                format!(
-                    "CreateOptions.meta.k8s.io \"\" is invalid: fieldValidation: Invalid value: {other:?}: fieldValidation parameter unsupported"
-                ),
-            )),
+            other => {
+                let allowed = ["", "Ignore", "Strict", "Warn"];
+                let cause = Cause::unsupported("fieldValidation", &other.into(), &allowed);
+                Err(Status::invalid_options(of, &[cause]))
+            }
         }
     }
 
@@ -110,12 +105,10 @@ pub fn propagation(text: &str) -> Result<Option<Propagation>, Status> {
         "Orphan" => Ok(Some(Propagation::Orphan)),
         "Background" => Ok(Some(Propagation::Background)),
         "Foreground" => Ok(Some(Propagation::Foreground)),
-        other => Err(Status::new(
-            422,
-            "Invalid",
-            format!(
-                "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: {other:?}: supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\""
-            ),
-        )),
+        other => {
+            let allowed = ["Foreground", "Background", "Orphan", "nil"];
+            let cause = Cause::unsupported("propagationPolicy", &other.into(), &allowed);
+            Err(Status::invalid_options("DeleteOptions", &[cause]))
+        }
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::query::Query;
 use super::registry::{Kind, api_version};
 use super::selector::{FieldSelector, LabelSelector};
-use super::status::Status;
+use super::status::{Cause, Status};
 use crate::embedded::server::Server;
 use crate::embedded::store::Object;
 
@@ -178,33 +178,42 @@ pub fn list(server: &Server, kind: &Kind, filter: &Filter, query: &Query) -> Res
 }
 
 fn check_match(wanted: &str, matching: &str, query: &Query) -> Result<(), Status> {
-    let complain = |message: &str| {
-        let message = format!(
-            "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: {message}"
-        );
-        Err(Status::new(422, "Invalid", message))
+    const FIELD: &str = "resourceVersionMatch";
+    let complain = |field: &str, message: &str| {
+        let cause = Cause::forbidden(field, message);
+        Err(Status::invalid_options("ListOptions", &[cause]))
     };
-    if matching.is_empty() || query.flag("watch") {
+    if query.flag("watch") {
+        return Ok(());
+    }
+    if query.maybe_flag("sendInitialEvents").is_some() {
+        let message = "sendInitialEvents is forbidden for list";
+        return complain("sendInitialEvents", message);
+    }
+    if matching.is_empty() {
         return Ok(());
     }
     if wanted.is_empty() {
-        return complain("resourceVersionMatch is forbidden unless resourceVersion is provided");
+        let message = "resourceVersionMatch is forbidden unless resourceVersion is provided";
+        return complain(FIELD, message);
     }
     if !query.text("continue").is_empty() {
-        return complain("resourceVersionMatch is forbidden when continue is provided");
+        return complain(
+            FIELD,
+            "resourceVersionMatch is forbidden when continue is provided",
+        );
     }
     match matching {
-        "Exact" if wanted == "0" => {
-            complain("resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"")
-        }
+        "Exact" if wanted == "0" => complain(
+            FIELD,
+            "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"",
+        ),
         "Exact" | "NotOlderThan" => Ok(()),
-        other => Err(Status::new(
-            422,
-            "Invalid",
-            format!(
-                "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Unsupported value: {other:?}: supported values: \"Exact\", \"NotOlderThan\", \"\""
-            ),
-        )),
+        other => {
+            let allowed = ["Exact", "NotOlderThan", ""];
+            let cause = Cause::unsupported(FIELD, &other.into(), &allowed);
+            Err(Status::invalid_options("ListOptions", &[cause]))
+        }
     }
 }
 
@@ -214,7 +223,7 @@ pub fn revision(text: &str) -> Result<Option<u64>, Status> {
         "" => Ok(None),
         text => text.parse().map(Some).map_err(|_| {
             Status::bad_request(format!(
-                "Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"
+                "invalid resource version: resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"
             ))
         }),
     }
@@ -226,7 +235,7 @@ pub fn expired(asked: u64, oldest: u64) -> Status {
 }
 
 fn too_large(asked: u64, current: u64) -> Status {
-    let cause = super::status::Cause {
+    let cause = Cause {
         reason: "ResourceVersionTooLarge",
         message: "Too large resource version".to_owned(),
         field: String::new(),
@@ -234,7 +243,7 @@ fn too_large(asked: u64, current: u64) -> Status {
     Status::new(
         504,
         "Timeout",
-        format!("Too large resource version: {asked}, current: {current}"),
+        format!("Timeout: Too large resource version: {asked}, current: {current}"),
     )
     .causes(&[cause])
     .retry_after(1)
@@ -246,7 +255,7 @@ fn write_token(revision: u64, key: &str) -> String {
 }
 
 fn read_token(token: &str) -> Result<(u64, String), Status> {
-    let bad = || Status::bad_request("continue key is not valid: invalid continue token");
+    let bad = || Status::bad_request("invalid continue token: continue key is not valid");
     let text = base64::engine::general_purpose::URL_SAFE_NO_PAD
         .decode(token)
         .map_err(|_| bad())?;

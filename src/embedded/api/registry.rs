@@ -235,6 +235,14 @@ impl Registry {
         }
     }
 
+    /// Whether a group is one of Kubernetes' own.
+    pub fn is_built_in(&self, group: &str) -> bool {
+        self.read(|known| {
+            let own = |kind: &&Arc<Kind>| kind.group == group && kind.custom.is_none();
+            known.ordered.iter().any(|kind| own(&kind))
+        })
+    }
+
     fn read<T>(&self, ask: impl FnOnce(&Known) -> T) -> T {
         ask(&self.known.read().unwrap_or_else(PoisonError::into_inner))
     }

@@ -12,7 +12,7 @@ use super::path::Target;
 use super::query;
 use super::read::{self, Filter};
 use super::registry::Kind;
-use super::status::Status;
+use super::status::{Cause, Status};
 use super::{Answer, Call, follow, subresource};
 use crate::embedded::access::rbac::{self, Attempt};
 use crate::embedded::access::review;
@@ -23,10 +23,25 @@ use crate::embedded::write::{self, Deletion, Options, Part, Removed, patch::Patc
 
 /// Answers a request about objects.
 pub(super) async fn answer(call: Call<'_>, target: Target, path: &str) -> Result<Answer, Status> {
+    let deprecated = match (target.group.as_str(), target.plural.as_str()) {
+        ("", "endpoints") => {
+            "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
+        }
+        ("", "componentstatuses") => "v1 ComponentStatus is deprecated in v1.19+",
+        _ => return answer_plainly(call, target, path).await,
+    };
+    let answer = answer_plainly(call, target, path).await?;
+    Ok(answer.warn(vec![deprecated.to_owned()]))
+}
+
+async fn answer_plainly(call: Call<'_>, target: Target, path: &str) -> Result<Answer, Status> {
     let registry = call.server.registry();
     let kind = registry
         .find(&target.group, &target.version, &target.plural)
-        .ok_or_else(Status::no_such_path)?;
+        .ok_or_else(|| match call.server.registry().is_built_in(&target.group) {
+            true => Status::no_such_path(),
+            false => Status::page_not_found(),
+        })?;
     if !target.namespace.is_empty() && !kind.namespaced {
         return Err(Status::no_such_path());
     }
@@ -46,6 +61,10 @@ pub(super) async fn answer(call: Call<'_>, target: Target, path: &str) -> Result
         return answer;
     }
     let watching = call.query.flag("watch") || is_old_watch(path);
+    let outside = kind.namespaced && target.namespace.is_empty();
+    if target.subresource.is_empty() && (!allowed(&call, &kind, &target) || outside && writes(&call)) {
+        return Err(Status::method_not_allowed());
+    }
     match (call.method.clone(), target.name.is_empty()) {
         (Method::GET | Method::HEAD, true) if watching => watch(&call, &kind, &target),
         (Method::GET | Method::HEAD, true) => list(&call, &kind, &target),
@@ -96,6 +115,23 @@ fn may(call: &Call<'_>, kind: &Kind, target: &Target, path: &str) -> Result<(), 
     ))
 }
 
+fn writes(call: &Call<'_>) -> bool {
+    !matches!(call.method, Method::GET | Method::HEAD | Method::DELETE)
+}
+
+/// Whether the kind has the verb at all.
+fn allowed(call: &Call<'_>, kind: &Kind, target: &Target) -> bool {
+    let all = target.name.is_empty();
+    match call.method {
+        Method::POST => kind.allows("create"),
+        Method::PUT => kind.allows("update"),
+        Method::PATCH => kind.allows("patch"),
+        Method::DELETE if all => kind.allows("deletecollection"),
+        Method::DELETE => kind.allows("delete"),
+        _ => true,
+    }
+}
+
 /// `/api/v1/watch/…`
 fn is_old_watch(path: &str) -> bool {
     let mut parts = path.split('/').filter(|part| !part.is_empty());
@@ -113,7 +149,7 @@ fn get(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, Sta
 
 /// One object in the form that the client wants.
 fn shown(call: &Call<'_>, kind: &Kind, object: &Arc<Object>, code: u16) -> Result<Answer, Status> {
-    Ok(match negotiate::form(call.header(header::ACCEPT)) {
+    Ok(match negotiate::form(call.header(header::ACCEPT))? {
         Form::Whole => Answer::text(code, read::render(kind, object)),
         Form::Table => {
             let metadata = json!({"resourceVersion": object.revision().to_string()});
@@ -164,19 +200,44 @@ pub(super) type Edit = Box<dyn Fn(&Value) -> Result<Value, Status> + Send + Sync
 
 /// Reads the change that a PUT or a PATCH describes.
 pub(super) fn edit_of(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Edit, Status> {
+    let (kind, name) = (Arc::clone(kind), target.name.clone());
     if call.method == Method::PUT {
-        let value = object_of(call)?;
+        let value = object_of(call, &kind.kind)?;
+        let revision = value.pointer("/metadata/resourceVersion");
+        let free = revision.is_none_or(|revision| revision == "" || revision == "0");
+        // Custom objects are never replaced without saying which revision the writer saw.
+        if free && kind.custom.is_some() && target.subresource != "scale" {
+            let detail = "must be specified for an update";
+            let cause = Cause::invalid("metadata.resourceVersion", &0.into(), detail);
+            let mut named = (*kind).clone();
+            named.kind.clone_from(&kind.plural);
+            let mut status = Status::invalid(&named, &name, &[cause]);
+            status.message = format!(
+                "{} \"{name}\" is invalid: metadata.resourceVersion: Invalid value: 0: {detail}",
+                kind.resource()
+            );
+            return Err(status);
+        }
         return Ok(Box::new(move |_| Ok(value.clone())));
     }
     let patch = Patch::read(call.header(header::CONTENT_TYPE), &call.body)?;
-    let (kind, name) = (Arc::clone(kind), target.name.clone());
-    Ok(Box::new(move |current| patch.apply(&kind, &name, current)))
+    Ok(Box::new(move |current| {
+        let next = patch.apply(&kind, &name, current)?;
+        let uid = |value: &Value| value.pointer("/metadata/uid").cloned();
+        match uid(&next) {
+            Some(new) if new != "" && Some(&new) != uid(current).as_ref() => {
+                let cause = Cause::invalid("metadata.uid", &new, "field is immutable");
+                Err(Status::invalid(&kind, &name, &[cause]))
+            }
+            _ => Ok(next),
+        }
+    }))
 }
 
 fn list(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, Status> {
     let filter = Filter::new(kind, &target.namespace, &call.query)?;
     let page = read::list(call.server, kind, &filter, &call.query)?;
-    Ok(match negotiate::form(call.header(header::ACCEPT)) {
+    Ok(match negotiate::form(call.header(header::ACCEPT))? {
         Form::Whole => Answer::text(200, read::render_list(kind, &page)),
         Form::Table => {
             let metadata = read::list_metadata(&page);
@@ -211,7 +272,7 @@ fn watch(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, S
     let shown = Arc::clone(kind);
     let headed = std::sync::atomic::AtomicBool::new(true);
     let include = include(call);
-    let render: follow::Render = match negotiate::form(call.header(header::ACCEPT)) {
+    let render: follow::Render = match negotiate::form(call.header(header::ACCEPT))? {
         Form::Table => Arc::new(move |object: &Arc<Object>| {
             // Only the first table of a watch says what its columns are.
             let headed = headed.swap(false, std::sync::atomic::Ordering::Relaxed);
@@ -235,46 +296,70 @@ fn watch(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, S
     })
 }
 
-/// Reads the object that a request carries.
-pub(in crate::embedded) fn object_of(call: &Call<'_>) -> Result<Value, Status> {
+/// Reads the object that a request carries, which should be of a kind.
+pub(in crate::embedded) fn object_of(call: &Call<'_>, wanted: &str) -> Result<Value, Status> {
     let media = call.header(header::CONTENT_TYPE);
     match media.split(';').next().unwrap_or_default().trim() {
-        "" | "application/json" => serde_json::from_slice(&call.body).map_err(|cause| {
-            let text: String = String::from_utf8_lossy(&call.body)
-                .chars()
-                .take(80)
-                .collect();
-            Status::bad_request(format!(
-                "couldn't get version/kind; json parse error: {cause}: {text}"
-            ))
-        }),
+        "" | "application/json" => {
+            serde_json::from_slice(&call.body).map_err(|cause| unreadable(call, wanted, &cause))
+        }
         "application/yaml" => write::patch::yaml(&call.body),
         proto::MEDIA => proto::decode(&call.body).map_err(|why| Status::bad_request(why.0)),
-        other => Err(Status::new(
+        _ => Err(Status::new(
             415,
             "UnsupportedMediaType",
-            format!(
-                "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml; not {other}"
-            ),
+            "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf",
         )),
     }
 }
 
-pub(super) fn options_of(call: &Call<'_>) -> Result<Options, Status> {
+/// What is wrong with a body that is no JSON, with its beginning.
+fn unreadable(call: &Call<'_>, wanted: &str, cause: &serde_json::Error) -> Status {
+    const SHOWN: usize = 80;
+    let text = String::from_utf8_lossy(&call.body);
+    let mut begin: String = text.chars().take(SHOWN).collect();
+    if begin.is_empty() {
+        begin.push_str("<empty>");
+    } else if begin.len() < text.len() {
+        begin.push_str(" ...");
+    }
+    Status::bad_request(format!(
+        "the object provided is unrecognized (must be of type {wanted}): couldn't get version/kind; json parse error: {} ({begin})",
+        write::patch::json_error(cause)
+    ))
+}
+
+pub(in crate::embedded) fn options_of(call: &Call<'_>) -> Result<Options, Status> {
+    let of = match call.method {
+        Method::PUT => "UpdateOptions",
+        Method::PATCH => "PatchOptions",
+        Method::DELETE => "DeleteOptions",
+        _ => "CreateOptions",
+    };
     let agent = call.header(header::USER_AGENT);
     let agent = agent.split('/').next().unwrap_or_default();
     let manager = match call.query.text("fieldManager") {
         "" if agent.is_empty() => "unknown",
         "" => agent,
+        manager if manager.len() > 128 => {
+            let cause = Cause::too_long("fieldManager", 128);
+            return Err(Status::invalid_options(of, &[cause]));
+        }
         manager => manager,
     };
+    let force = call.query.maybe_flag("force");
+    let applies = call.header(header::CONTENT_TYPE).starts_with(write::patch::APPLY);
+    if of == "PatchOptions" && force.is_some() && !applies {
+        let cause = Cause::forbidden("force", "may not be specified for non-apply patch");
+        return Err(Status::invalid_options(of, &[cause]));
+    }
     Ok(Options {
         user: call.user.clone(),
         manager: manager.to_owned(),
         subresource: String::new(),
-        dry_run: call.query.dry_run()?,
-        validation: call.query.validation()?,
-        force: call.query.flag("force"),
+        dry_run: call.query.dry_run(of)?,
+        validation: call.query.validation(of)?,
+        force: force.unwrap_or(false),
     })
 }
 
@@ -293,7 +378,7 @@ fn written(kind: &Kind, written: write::Written) -> Answer {
 
 async fn create(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, Status> {
     let options = options_of(call)?;
-    let value = object_of(call)?;
+    let value = object_of(call, &kind.kind)?;
     let done = write::create(call.server, kind, &target.namespace, value, &options).await?;
     Ok(written(kind, done))
 }
@@ -331,7 +416,7 @@ async fn update(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<An
 fn deletion_of(call: &Call<'_>) -> Result<(Deletion, bool), Status> {
     let body: Value = match call.body.is_empty() {
         true => Value::Null,
-        false => object_of(call)?,
+        false => object_of(call, "DeleteOptions")?,
     };
     deletion_from(call, &body, "")
 }
@@ -352,6 +437,12 @@ pub(super) fn deletion_from(
         .get("orphanDependents")
         .and_then(Value::as_bool)
         .or_else(|| call.query.maybe_flag("orphanDependents"));
+    if let (Some(_), Some(_)) = (propagation, orphans) {
+        let said = text("/propagationPolicy").unwrap_or(call.query.text("propagationPolicy"));
+        let detail = "orphanDependents and deletionPropagation cannot be both set";
+        let cause = Cause::invalid("propagationPolicy", &said.into(), detail);
+        return Err(Status::invalid_options("DeleteOptions", &[cause]));
+    }
     let propagation = propagation.or(match orphans {
         Some(true) => Some(write::Propagation::Orphan),
         Some(false) => Some(write::Propagation::Background),

@@ -111,6 +111,8 @@ pub struct Status {
     /// Boxed, because failures travel far and should be small.
     details: Box<Map<String, Value>>,
     warnings: Vec<String>,
+    bare: bool,
+    hollow: bool,
 }
 
 impl Status {
@@ -122,7 +124,40 @@ impl Status {
             message: message.into(),
             details: Box::default(),
             warnings: Vec::new(),
+            bare: false,
+            hollow: false,
         }
+    }
+
+    /// Nothing at all is at this path: said in plain text, as by any web server.
+    pub fn page_not_found() -> Self {
+        let mut status = Self::new(404, "NotFound", "404 page not found\n");
+        status.bare = true;
+        status
+    }
+
+    /// Whether it goes over the wire as plain text.
+    pub fn is_bare(&self) -> bool {
+        self.bare
+    }
+
+    /// Options of a request are wrong; `of` is such as `ListOptions`.
+    pub fn invalid_options(of: &str, causes: &[Cause]) -> Self {
+        let mut kind = Kind::new("meta.k8s.io", "v1", of, "");
+        kind.namespaced = false;
+        Self::invalid(&kind, "", causes)
+    }
+
+    /// The answer can be given in none of the forms that the client reads.
+    pub fn not_acceptable(message: &str) -> Self {
+        Self::new(406, "NotAcceptable", message)
+    }
+
+    /// The same with details that say nothing, where the API sends such.
+    #[must_use]
+    pub fn with_details(mut self) -> Self {
+        self.hollow = true;
+        self
     }
 
     fn about(mut self, kind: &Kind, name: &str) -> Self {
@@ -205,6 +240,9 @@ impl Status {
         status
             .details
             .insert("kind".to_owned(), (&*kind.kind).into());
+        if kind.kind.is_empty() {
+            status.details.shift_remove("kind");
+        }
         status
     }
 
@@ -252,7 +290,11 @@ impl Status {
         let list: Vec<Value> = causes
             .iter()
             .map(|cause| {
-                json!({"reason": cause.reason, "message": cause.message, "field": cause.field})
+                let mut one = json!({"reason": cause.reason, "message": cause.message});
+                if let Some(one) = one.as_object_mut().filter(|_| !cause.field.is_empty()) {
+                    one.insert("field".to_owned(), cause.field.as_str().into());
+                }
+                one
             })
             .collect();
         self.details.insert("causes".to_owned(), list.into());
@@ -348,7 +390,7 @@ impl Status {
             }
             // These reasons always bring details, even if they say nothing.
             let always = matches!(self.reason, "NotFound" | "MethodNotAllowed" | "Invalid");
-            if always || !self.details.is_empty() {
+            if always || self.hollow || !self.details.is_empty() {
                 root.insert("details".to_owned(), (*self.details).clone().into());
             }
             // A success has no code unless somebody sets one; failures always do.

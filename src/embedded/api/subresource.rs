@@ -12,8 +12,8 @@ use super::path::Target;
 use super::registry::Kind;
 use super::selector::LabelSelector;
 use super::status::{Cause, Status};
-use super::{Answer, Call, resource};
-use crate::embedded::write::{self, Deletion, Options, Part};
+use super::{Answer, Call, logs, resource};
+use crate::embedded::write::{self, Options, Part};
 
 /// Answers a request about a part; `None` if the part is written like the object itself.
 pub(super) async fn answer(
@@ -31,24 +31,28 @@ pub(super) async fn answer(
         "binding" if create => bind(call, kind, target).await,
         "eviction" if create => evict(call, kind, target).await,
         "token" if create => super::super::access::token::request(call, kind, target),
-        "log" | "exec" | "attach" | "portforward" | "proxy" => Err(Status::new(
-            501,
-            "NotImplemented",
-            format!(
-                "{} \"{}\" is simulated: there is no container behind it to {}",
-                kind.resource(),
-                target.name,
-                match target.subresource.as_str() {
-                    "log" => "read logs from",
-                    "exec" => "run commands in",
-                    "attach" => "attach to",
-                    "portforward" => "forward ports to",
-                    _ => "send requests to",
-                }
-            ),
-        )),
+        "log" if kind.bucket() == "pods" => logs::answer(call, kind, target),
+        "exec" | "attach" | "portforward" | "proxy" => {
+            resource::find(call, kind, target).and_then(|_| Err(refusal(kind, target)))
+        }
         _ => Err(Status::method_not_allowed()),
     })
+}
+
+/// Says why nothing can be done in a container that is not there.
+fn refusal(kind: &Kind, target: &Target) -> Status {
+    let message = format!(
+        "{} \"{}\" is simulated: there is no container behind it to {}",
+        kind.resource(),
+        target.name,
+        match target.subresource.as_str() {
+            "exec" => "run commands in",
+            "attach" => "attach to",
+            "portforward" => "forward ports to",
+            _ => "send requests to",
+        }
+    );
+    Status::new(501, "NotImplemented", message)
 }
 
 /// Which field of an update counts, for parts that are written like the object itself.
@@ -214,7 +218,8 @@ async fn scale(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Ans
                 &replicas.into(),
                 "must be greater than or equal to 0",
             );
-            return Err(Status::invalid(kind, &target.name, &[cause]));
+            let scale = Kind::new("autoscaling", "v1", "Scale", "scales");
+            return Err(Status::invalid(&scale, &target.name, &[cause]));
         }
         let mut next = current.clone();
         if let Some((parent, field)) = paths.replicas.rsplit_once('/')
@@ -239,7 +244,7 @@ async fn scale(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Ans
 }
 
 async fn bind(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, Status> {
-    let binding = resource::object_of(call)?;
+    let binding = resource::object_of(call, "Binding")?;
     let options = resource::options_of(call)?;
     bind_pod(call.server, kind, target, &binding, &options).await?;
     let status = json!({
@@ -259,8 +264,8 @@ async fn bind_pod(
     let node = binding.pointer("/target/name").and_then(Value::as_str);
     let node = node.unwrap_or_default().to_owned();
     if node.is_empty() {
-        let cause = Cause::required("target.name", "");
-        return Err(Status::invalid(kind, &target.name, &[cause]));
+        // The real server takes this for a mistake of its own.
+        return Err(Status::new(500, "", "target.name: Required value"));
     }
     let next = |current: &Value| {
         let at = current.pointer("/spec/nodeName").and_then(Value::as_str);
@@ -293,9 +298,14 @@ fn set_condition(value: &mut Value, kind: &str, status: &str) {
 }
 
 async fn evict(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, Status> {
-    let eviction = resource::object_of(call)?;
+    let eviction = resource::object_of(call, "Eviction")?;
+    let named = eviction.pointer("/metadata/name").and_then(Value::as_str);
+    if named.is_some_and(|named| named != target.name) {
+        let message = "name in URL does not match name in Eviction object";
+        return Err(Status::bad_request(message));
+    }
     let mut options = resource::options_of(call)?;
-    let (mut deletion, dry) = resource::deletion_from(call, &eviction, "/deleteOptions")?;
+    let (deletion, dry) = resource::deletion_from(call, &eviction, "/deleteOptions")?;
     options.dry_run |= dry;
     let pod = resource::find(call, kind, target)?;
     let value = pod.value();
@@ -309,9 +319,6 @@ async fn evict(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Ans
     let going = value.pointer("/metadata/deletionTimestamp").is_some();
     if !ended && !going && !options.dry_run {
         spend_budget(call, target, &pod).await?;
-    }
-    if deletion == Deletion::default() {
-        deletion = Deletion::default();
     }
     write::delete(
         call.server,
@@ -397,7 +404,7 @@ async fn spend_budget(
 
 /// `POST /bindings`: the old place of a pod's binding.
 pub(super) async fn bind_collection(call: &Call<'_>, target: &Target) -> Result<Answer, Status> {
-    let binding = resource::object_of(call)?;
+    let binding = resource::object_of(call, "Binding")?;
     let name = binding.pointer("/metadata/name").and_then(Value::as_str);
     let target = Target {
         name: name.unwrap_or_default().to_owned(),

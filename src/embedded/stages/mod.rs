@@ -1,4 +1,5 @@
 //! What is simulated: nodes that are ready and pods that run, without a machine or a container behind them.
 
+pub(super) mod kinds;
 pub(super) mod node;
 pub(super) mod pod;

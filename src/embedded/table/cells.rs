@@ -579,6 +579,75 @@ pub(super) fn subjects(value: &Value, kind: &str) -> Value {
     each.join(", ").into()
 }
 
+/// What a quota counts: what is used of what may be, either of limits or of all else.
+pub(super) fn quota(value: &Value, limits: bool) -> Value {
+    let hard = value.pointer("/status/hard").and_then(Value::as_object);
+    let mut each: Vec<String> = hard
+        .into_iter()
+        .flatten()
+        .filter(|(name, _)| name.starts_with("limits.") == limits)
+        .map(|(name, most)| {
+            let used = value.pointer("/status/used").and_then(|used| used.get(name));
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let used = used.map_or_else(|| "0".to_owned(), text);
+            format!("{name}: {used}/{}", text(most))
+        })
+        .collect();
+    each.sort();
+    each.join(", ").into()
+}
+
+/// How long a requested certificate should count.
+pub(super) fn request_span(value: &Value) -> Value {
+    match count(value, "/spec/expirationSeconds") {
+        0 => "<none>".into(),
+        seconds => span(seconds).into(),
+    }
+}
+
+/// What became of a request for a certificate.
+pub(super) fn request_state(value: &Value) -> Value {
+    let has = |kind: &str| {
+        let mut all = list(value, "/status/conditions");
+        all.any(|condition| text(condition, "/type") == kind)
+    };
+    let mut state: Vec<&str> = Vec::new();
+    match (has("Denied"), has("Approved")) {
+        (true, _) => state.push("Denied"),
+        (false, true) => state.push("Approved"),
+        (false, false) => state.push("Pending"),
+    }
+    if has("Failed") {
+        state.push("Failed");
+    }
+    if !text(value, "/status/certificate").is_empty() {
+        state.push("Issued");
+    }
+    state.join(",").into()
+}
+
+/// Where the parameters of an ingress class are.
+pub(super) fn class_parameters(value: &Value) -> Value {
+    if value.pointer("/spec/parameters").is_none() {
+        return "<none>".into();
+    }
+    let part = |name: &str| text(value, &format!("/spec/parameters/{name}")).to_owned();
+    let mut kind = part("kind");
+    if !part("apiGroup").is_empty() {
+        kind = format!("{kind}.{}", part("apiGroup"));
+    }
+    format!("{kind}/{}", part("name")).into()
+}
+
+/// A part of each item of a list.
+pub(super) fn joined_at(value: &Value, at: &str, part: &str, none: &str) -> Value {
+    let each: Vec<&str> = list(value, at).map(|item| text(item, part)).collect();
+    match each.is_empty() {
+        true => none.into(),
+        false => each.join(",").into(),
+    }
+}
+
 pub(super) fn scale_target(value: &Value) -> Value {
     format!(
         "{}/{}",

@@ -45,6 +45,13 @@ pub fn table(
         .iter()
         .map(|object| row(kind, object, include))
         .collect();
+    // Tables that the server makes without being told how have no list at all where they have no rows.
+    let plain = kind.custom.is_none()
+        && columns(kind).iter().any(|Column(_, of, ..)| *of == "date");
+    let rows = match rows.is_empty() && plain {
+        true => Value::Null,
+        false => rows.into(),
+    };
     let definitions = if headed {
         definitions(kind)
     } else {
@@ -156,11 +163,11 @@ fn columns(kind: &Kind) -> Vec<Column> {
             AGE,
             Column("Selector", TEXT, 1, |v| labels_at(v, "/spec/selector")),
         ]),
-        ("", "configmaps") => set(vec![NAME, Column("Data", NUMBER, 0, data_count), AGE]),
+        ("", "configmaps") => set(vec![NAME, Column("Data", TEXT, 0, data_count), AGE]),
         ("", "secrets") => set(vec![
             NAME,
             Column("Type", TEXT, 0, |v| plain(v, "/type")),
-            Column("Data", NUMBER, 0, data_count),
+            Column("Data", TEXT, 0, data_count),
             AGE,
         ]),
         ("", "serviceaccounts") => set(vec![NAME, AGE]),
@@ -183,7 +190,7 @@ fn columns(kind: &Kind) -> Vec<Column> {
             Column("Source", TEXT, 1, |v| plain(v, "/source/component")),
             Column("Message", TEXT, 0, |v| plain(v, "/message")),
             Column("First Seen", TEXT, 1, |v| since(v, "/firstTimestamp")),
-            Column("Count", NUMBER, 1, |v| number(v, "/count")),
+            Column("Count", TEXT, 1, |v| number(v, "/count")),
             Column("Name", TEXT, 1, name),
         ]),
         ("", "persistentvolumes") => set(vec![
@@ -239,10 +246,10 @@ fn columns(kind: &Kind) -> Vec<Column> {
         ("apps", "deployments") => set(vec![
             NAME,
             Column("Ready", TEXT, 0, replicas_ready),
-            Column("Up-to-date", NUMBER, 0, |v| {
+            Column("Up-to-date", TEXT, 0, |v| {
                 number(v, "/status/updatedReplicas")
             }),
-            Column("Available", NUMBER, 0, |v| {
+            Column("Available", TEXT, 0, |v| {
                 number(v, "/status/availableReplicas")
             }),
             AGE,
@@ -283,7 +290,7 @@ fn columns(kind: &Kind) -> Vec<Column> {
         ("apps", "controllerrevisions") => set(vec![
             NAME,
             Column("Controller", TEXT, 0, revision_owner),
-            Column("Revision", NUMBER, 0, |v| number(v, "/revision")),
+            Column("Revision", TEXT, 0, |v| number(v, "/revision")),
             AGE,
         ]),
         ("batch", "jobs") => set(vec![
@@ -306,6 +313,9 @@ fn columns(kind: &Kind) -> Vec<Column> {
                 since_or_none(v, "/status/lastScheduleTime")
             }),
             AGE,
+            Column("Containers", TEXT, 1, containers),
+            Column("Images", TEXT, 1, images),
+            Column("Selector", TEXT, 1, selector),
         ]),
         ("networking.k8s.io", "ingresses") => set(vec![
             NAME,
@@ -382,13 +392,85 @@ fn columns(kind: &Kind) -> Vec<Column> {
             Column("Reference", TEXT, 0, scale_target),
             Column("Targets", TEXT, 0, scale_metrics),
             Column("MinPods", TEXT, 0, |v| or_unset(v, "/spec/minReplicas")),
-            Column("MaxPods", NUMBER, 0, |v| number(v, "/spec/maxReplicas")),
-            Column("Replicas", NUMBER, 0, |v| {
+            Column("MaxPods", TEXT, 0, |v| number(v, "/spec/maxReplicas")),
+            Column("Replicas", TEXT, 0, |v| {
                 number(v, "/status/currentReplicas")
             }),
             AGE,
         ]),
-        ("apiextensions.k8s.io", _) => set(vec![
+        ("certificates.k8s.io", _) => set(vec![
+            NAME,
+            AGE,
+            Column("SignerName", TEXT, 0, |v| plain(v, "/spec/signerName")),
+            Column("Requestor", TEXT, 0, |v| plain(v, "/spec/username")),
+            Column("RequestedDuration", TEXT, 0, request_span),
+            Column("Condition", TEXT, 0, request_state),
+        ]),
+        ("", "resourcequotas") => set(vec![
+            NAME,
+            Column("Request", TEXT, 0, |v| quota(v, false)),
+            Column("Limit", TEXT, 0, |v| quota(v, true)),
+            AGE,
+        ]),
+        ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations") => set(vec![
+            NAME,
+            Column("Type", TEXT, 0, |v| plain(v, "/spec/type")),
+            Column("NominalConcurrencyShares", TEXT, 0, |v| {
+                or_none(v, "/spec/limited/nominalConcurrencyShares")
+            }),
+            Column("Queues", TEXT, 0, |v| {
+                or_none(v, "/spec/limited/limitResponse/queuing/queues")
+            }),
+            Column("HandSize", TEXT, 0, |v| {
+                or_none(v, "/spec/limited/limitResponse/queuing/handSize")
+            }),
+            Column("QueueLengthLimit", TEXT, 0, |v| {
+                or_none(v, "/spec/limited/limitResponse/queuing/queueLengthLimit")
+            }),
+            AGE,
+        ]),
+        (
+            "admissionregistration.k8s.io",
+            "validatingwebhookconfigurations" | "mutatingwebhookconfigurations",
+        ) => set(vec![
+            NAME,
+            Column("Webhooks", NUMBER, 0, |v| count_at(v, "/webhooks")),
+            AGE,
+        ]),
+        ("node.k8s.io", _) => set(vec![
+            NAME,
+            Column("Handler", TEXT, 0, |v| plain(v, "/handler")),
+            AGE,
+        ]),
+        ("networking.k8s.io", "ingressclasses") => set(vec![
+            NAME,
+            Column("Controller", TEXT, 0, |v| plain(v, "/spec/controller")),
+            Column("Parameters", TEXT, 0, class_parameters),
+            AGE,
+        ]),
+        ("storage.k8s.io", "csidrivers") => set(vec![
+            NAME,
+            Column("AttachRequired", "boolean", 0, |v| {
+                lower_bool(v, "/spec/attachRequired")
+            }),
+            Column("PodInfoOnMount", "boolean", 0, |v| {
+                lower_bool(v, "/spec/podInfoOnMount")
+            }),
+            Column("StorageCapacity", "boolean", 0, |v| {
+                lower_bool(v, "/spec/storageCapacity")
+            }),
+            Column("TokenRequests", TEXT, 0, |v| {
+                joined_at(v, "/spec/tokenRequests", "/audience", "<unset>")
+            }),
+            Column("RequiresRepublish", "boolean", 0, |v| {
+                lower_bool(v, "/spec/requiresRepublish")
+            }),
+            Column("Modes", TEXT, 0, |v| {
+                joined_at(v, "/spec/volumeLifecycleModes", "", "<none>")
+            }),
+            AGE,
+        ]),
+        ("apiextensions.k8s.io", _) | ("", "limitranges") => set(vec![
             NAME,
             Column("Created At", "date", 0, |v| {
                 plain(v, "/metadata/creationTimestamp")

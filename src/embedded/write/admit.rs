@@ -78,7 +78,24 @@ fn pod(server: &Server, kind: &Kind, namespace: &str, value: &mut Value) -> Resu
             }
         }
     }
-    mount_token(server, namespace, spec);
+    let account = spec.get("serviceAccountName").and_then(Value::as_str);
+    let account = account.unwrap_or("default").to_owned();
+    let mirror = value.pointer("/metadata/annotations/kubernetes.io~1config.mirror");
+    let accounts = server.kind("", "serviceaccounts");
+    // The default account may come a moment after its namespace.
+    if account != "default"
+        && mirror.is_none()
+        && accounts.is_some_and(|kind| server.get(&kind, namespace, &account).is_none())
+    {
+        let why = format!(
+            "error looking up service account {namespace}/{account}: serviceaccount \"{account}\" not found"
+        );
+        let name = text(value, "/metadata/name");
+        return Err(Status::forbidden(kind, name, &why));
+    }
+    if let Some(spec) = value.get_mut("spec").and_then(Value::as_object_mut) {
+        mount_token(server, namespace, spec);
+    }
     Ok(())
 }
 

@@ -29,6 +29,11 @@ pub(super) fn service(
     if of == "ExternalName" {
         return Ok(());
     }
+    if let Some(spec) = value.get_mut("spec").and_then(Value::as_object_mut) {
+        spec.entry("ipFamilies").or_insert_with(|| json!(["IPv4"]));
+        spec.entry("ipFamilyPolicy")
+            .or_insert_with(|| "SingleStack".into());
+    }
     let mut addresses = BTreeSet::new();
     let mut ports = BTreeSet::new();
     let own = text(value, "/metadata/uid");

@@ -1,4 +1,11 @@
 //! Whether an object as a whole makes sense for its kind.
+//!
+//! Here are pods, what makes them, and services; `containers` has what is in pods, `kinds` the kinds that run nothing, and
+//! `metadata` what all have.
+
+mod containers;
+mod kinds;
+mod metadata;
 
 use serde_json::Value;
 
@@ -51,7 +58,8 @@ fn causes(kind: &Kind, value: &Value, before: Option<&Value>) -> Vec<Cause> {
     } else if definition::is_definition(kind) {
         return definition::check(value);
     }
-    check_labels(value, &mut causes);
+    metadata::look(value, &mut causes);
+    kinds::look(kind, value, &mut causes);
     if kind.group == admission::GROUP {
         causes.extend(admission::check(kind, value));
     }
@@ -61,6 +69,9 @@ fn causes(kind: &Kind, value: &Value, before: Option<&Value>) -> Vec<Cause> {
             workload(value, &mut causes);
         }
         ("batch", "jobs") => {
+            for field in ["parallelism", "completions", "backoffLimit"] {
+                not_negative(value, field, &mut causes);
+            }
             pod(
                 value.pointer("/spec/template/spec"),
                 "spec.template.spec",
@@ -68,19 +79,14 @@ fn causes(kind: &Kind, value: &Value, before: Option<&Value>) -> Vec<Cause> {
                 &mut causes,
             );
             let policy = value.pointer("/spec/template/spec/restartPolicy");
-            if let Some(policy) = policy.filter(|policy| *policy == "Always") {
+            if policy.is_some_and(|policy| policy == "Always") {
                 let at = "spec.template.spec.restartPolicy";
-                causes.push(Cause::unsupported(at, policy, &["OnFailure", "Never"]));
+                causes.push(Cause::required(at, "valid values: \"OnFailure\", \"Never\""));
             }
         }
         ("batch", "cronjobs") => cron_job(value, &mut causes),
         ("scheduling.k8s.io", "priorityclasses") => priority_class(value, &mut causes),
         ("", "services") => service(value, &mut causes),
-        ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings")
-            if text(value, "/roleRef/name").is_empty() =>
-        {
-            causes.push(Cause::required("roleRef.name", ""));
-        }
         _ => {}
     }
     causes
@@ -125,23 +131,14 @@ fn is_label(text: &str) -> bool {
         && !text.ends_with('-')
 }
 
-fn check_labels(value: &Value, causes: &mut Vec<Cause>) {
-    let labels = value.pointer("/metadata/labels").and_then(Value::as_object);
-    for (key, value) in labels.into_iter().flatten() {
-        let name = key.rsplit('/').next().unwrap_or_default();
-        if name.is_empty() || !is_word(name) {
-            causes.push(Cause::invalid("metadata.labels", &key.as_str().into(), KEY));
-        }
-        let text = value.as_str().unwrap_or_default();
-        if text.len() > 63 {
-            causes.push(Cause::invalid(
-                "metadata.labels",
-                value,
-                "must be no more than 63 bytes",
-            ));
-        } else if !is_word(text) {
-            causes.push(Cause::invalid("metadata.labels", value, VALUE));
-        }
+fn not_negative(value: &Value, field: &str, causes: &mut Vec<Cause>) {
+    let number = value.pointer(&format!("/spec/{field}"));
+    if let Some(number) = number.and_then(Value::as_i64).filter(|number| *number < 0) {
+        causes.push(Cause::invalid(
+            format!("spec.{field}"),
+            &number.into(),
+            "must be greater than or equal to 0",
+        ));
     }
 }
 
@@ -154,6 +151,7 @@ fn pod(spec: Option<&Value>, path: &str, alone: bool, causes: &mut Vec<Cause>) {
     if containers.is_none_or(Vec::is_empty) {
         causes.push(Cause::required(format!("{path}.containers"), ""));
     }
+    containers::pod(spec, path, causes);
     let volumes: Vec<&str> = list(spec, "volumes")
         .map(|volume| text(volume, "/name"))
         .collect();
@@ -181,6 +179,7 @@ fn pod(spec: Option<&Value>, path: &str, alone: bool, causes: &mut Vec<Cause>) {
                 let detail = "`hostUsers` must be false to use `Unmasked`";
                 causes.push(Cause::invalid(field, &"Unmasked".into(), detail));
             }
+            containers::container(container, &at, causes);
             for (number, mount) in list(container, "volumeMounts").enumerate() {
                 let volume = text(mount, "/name");
                 if !volumes.contains(&volume) {
@@ -253,18 +252,17 @@ fn with_claims(value: &Value) -> Option<Value> {
 }
 
 fn workload(value: &Value, causes: &mut Vec<Cause>) {
-    if let Some(replicas) = value.pointer("/spec/replicas").and_then(Value::as_i64)
-        && replicas < 0
-    {
-        causes.push(Cause::invalid(
-            "spec.replicas",
-            &replicas.into(),
-            "must be greater than or equal to 0",
-        ));
-    }
+    not_negative(value, "replicas", causes);
+    strategy(value, causes);
     let empty = |selector: &Value| selector.as_object().is_none_or(serde_json::Map::is_empty);
     match value.pointer("/spec/selector") {
-        None | Some(Value::Null) => causes.push(Cause::required("spec.selector", "")),
+        None | Some(Value::Null) => {
+            causes.push(Cause::required("spec.selector", ""));
+            let labels = value.pointer("/spec/template/metadata/labels");
+            let labels = labels.unwrap_or(&Value::Null);
+            let detail = "`selector` does not match template `labels`";
+            causes.push(Cause::invalid("spec.template.metadata.labels", labels, detail));
+        }
         Some(selector) if empty(selector) => causes.push(Cause::invalid(
             "spec.selector",
             selector,
@@ -304,10 +302,33 @@ fn priority_class(value: &Value, causes: &mut Vec<Cause>) {
         );
         causes.push(Cause::forbidden("metadata.name", &detail));
     }
-    let number = value.get("value").and_then(Value::as_i64);
-    if number.is_some_and(|number| number > 1_000_000_000) && !name.starts_with("system-") {
-        let detail = "maximum allowed value of a user defined priority is 1000000000";
-        causes.push(Cause::forbidden("value", detail));
+}
+
+/// How pods are replaced, where the kind says so.
+fn strategy(value: &Value, causes: &mut Vec<Cause>) {
+    if let Some(rolling) = value.pointer("/spec/strategy/rollingUpdate") {
+        let none = |name: &str| {
+            let amount = rolling.get(name);
+            amount.is_some_and(|amount| amount == 0 || amount == "0%")
+        };
+        if none("maxSurge") && none("maxUnavailable") {
+            let at = "spec.strategy.rollingUpdate.maxUnavailable";
+            let zero = rolling.get("maxUnavailable").cloned().unwrap_or_default();
+            causes.push(Cause::invalid(at, &zero, "may not be 0 when `maxSurge` is 0"));
+        }
+    }
+    if let Some(policy) = value.pointer("/spec/podManagementPolicy") {
+        if !matches!(policy.as_str(), Some("OrderedReady" | "Parallel")) {
+            let detail = "must be 'OrderedReady' or 'Parallel'";
+            causes.push(Cause::invalid("spec.podManagementPolicy", policy, detail));
+        }
+        let update = value.pointer("/spec/updateStrategy");
+        let of = update.and_then(|update| update.get("type"));
+        if let Some(of) = of.filter(|of| *of != "RollingUpdate" && *of != "OnDelete") {
+            let shown = serde_json::json!({"Type": of, "RollingUpdate": null});
+            let detail = "must be 'RollingUpdate' or 'OnDelete'";
+            causes.push(Cause::invalid("spec.updateStrategy", &shown, detail));
+        }
     }
 }
 
@@ -324,6 +345,12 @@ fn cron_job(value: &Value, causes: &mut Vec<Cause>) {
         );
         causes.push(Cause::invalid("spec.schedule", &schedule.into(), &detail));
     }
+    containers::one_of(
+        value.pointer("/spec/concurrencyPolicy"),
+        "spec.concurrencyPolicy",
+        &["Allow", "Forbid", "Replace"],
+        causes,
+    );
     let spec = value.pointer("/spec/jobTemplate/spec/template/spec");
     pod(spec, "spec.jobTemplate.spec.template.spec", false, causes);
 }
@@ -348,6 +375,21 @@ fn service(value: &Value, causes: &mut Vec<Cause>) {
                 &number.unwrap_or(0).into(),
                 "must be between 1 and 65535, inclusive",
             )),
+        }
+        containers::one_of(
+            port.get("protocol"),
+            &format!("{at}.protocol"),
+            &["SCTP", "TCP", "UDP"],
+            causes,
+        );
+        if let Some(number) = port.get("targetPort").and_then(Value::as_i64)
+            && !(1..=65535).contains(&number)
+        {
+            causes.push(Cause::invalid(
+                format!("{at}.targetPort"),
+                &number.into(),
+                "must be between 1 and 65535, inclusive",
+            ));
         }
     }
     if !matches!(

@@ -1,4 +1,6 @@
-//! Values that the server fills in where a writer leaves them out.
+//! Values that the server fills in where a writer leaves them out: pods and what makes them; the rest is in `others`.
+
+mod others;
 
 use serde_json::{Map, Value, json};
 
@@ -44,6 +46,7 @@ pub(super) fn apply(kind: &Kind, value: &mut Value) {
     if definition::is_definition(kind) {
         definition::complete(value);
     }
+    others::apply(group, plural, value);
     let Some(spec) = value.get_mut("spec").and_then(Value::as_object_mut) else {
         return;
     };
@@ -54,6 +57,9 @@ pub(super) fn apply(kind: &Kind, value: &mut Value) {
         ("", "persistentvolumes") => {
             set(spec, "volumeMode", json!("Filesystem"));
             set(spec, "persistentVolumeReclaimPolicy", json!("Retain"));
+            if let Some(host) = spec.get_mut("hostPath").and_then(Value::as_object_mut) {
+                set(host, "type", json!(""));
+            }
         }
         ("apps", "deployments") => deployment(spec),
         ("apps", "replicasets") => {
@@ -79,7 +85,7 @@ pub(super) fn apply(kind: &Kind, value: &mut Value) {
 }
 
 /// Sets a field that is missing.
-fn set(map: &mut Map<String, Value>, field: &str, value: Value) {
+pub(super) fn set(map: &mut Map<String, Value>, field: &str, value: Value) {
     match map.get(field) {
         None | Some(Value::Null) => {
             map.insert(field.to_owned(), value);
@@ -112,7 +118,10 @@ fn secret(value: &mut Value) {
     }
 }
 
-fn template(spec: &mut Map<String, Value>) {
+pub(super) fn template(spec: &mut Map<String, Value>) {
+    if let Some(template) = spec.get_mut("template").and_then(Value::as_object_mut) {
+        set(template, "metadata", json!({}));
+    }
     let inner = spec.get_mut("template").and_then(|t| t.get_mut("spec"));
     if let Some(inner) = inner.and_then(Value::as_object_mut) {
         let said = inner.get("enableServiceLinks").cloned();
@@ -190,7 +199,13 @@ fn job(spec: &mut Map<String, Value>) {
         set(spec, "completions", json!(1));
     }
     set(spec, "parallelism", json!(1));
-    set(spec, "backoffLimit", json!(6));
+    // Where indices are counted one by one, the whole has no bound of its own.
+    let bound = match spec.contains_key("backoffLimitPerIndex") {
+        true => i32::MAX,
+        false => 6,
+    };
+    set(spec, "backoffLimit", json!(bound));
+    set(spec, "manualSelector", json!(false));
     set(spec, "completionMode", json!("NonIndexed"));
     set(spec, "suspend", json!(false));
     set(spec, "podReplacementPolicy", json!("TerminatingOrFailed"));
@@ -202,15 +217,10 @@ fn cron_job(spec: &mut Map<String, Value>) {
     set(spec, "suspend", json!(false));
     set(spec, "successfulJobsHistoryLimit", json!(3));
     set(spec, "failedJobsHistoryLimit", json!(1));
-    let inner = spec.get_mut("jobTemplate").and_then(|t| t.get_mut("spec"));
-    if let Some(inner) = inner.and_then(Value::as_object_mut) {
-        let pods = inner.get_mut("template").and_then(|t| t.get_mut("spec"));
-        if let Some(pods) = pods.and_then(Value::as_object_mut) {
-            let said = pods.get("enableServiceLinks").cloned();
-            pod(pods);
-            if said.is_none() {
-                pods.shift_remove("enableServiceLinks");
-            }
+    if let Some(job) = spec.get_mut("jobTemplate").and_then(Value::as_object_mut) {
+        set(job, "metadata", json!({}));
+        if let Some(inner) = job.get_mut("spec").and_then(Value::as_object_mut) {
+            template(inner);
         }
     }
 }
@@ -223,8 +233,12 @@ fn service(spec: &mut Map<String, Value>) {
     let balanced = kind == "LoadBalancer";
     if kind != "ExternalName" {
         set(spec, "internalTrafficPolicy", json!("Cluster"));
-        set(spec, "ipFamilies", json!(["IPv4"]));
-        set(spec, "ipFamilyPolicy", json!("SingleStack"));
+    }
+    if spec.get("sessionAffinity") == Some(&json!("ClientIP"))
+        && let Some(config) = object(spec, "sessionAffinityConfig")
+        && let Some(address) = object(config, "clientIP")
+    {
+        set(address, "timeoutSeconds", json!(10800));
     }
     if external {
         set(spec, "externalTrafficPolicy", json!("Cluster"));
@@ -261,7 +275,7 @@ fn pod(spec: &mut Map<String, Value>) {
         set(spec, "serviceAccountName", account);
     }
     let host_network = spec.get("hostNetwork") == Some(&json!(true));
-    for field in ["initContainers", "containers"] {
+    for field in ["initContainers", "containers", "ephemeralContainers"] {
         for each in list(spec, field) {
             container(each, host_network);
         }
@@ -277,11 +291,40 @@ fn pod(spec: &mut Map<String, Value>) {
                 set(source, "defaultMode", json!(mode));
             }
         }
+        for field in ["/downwardAPI", "/projected"] {
+            if let Some(source) = volume.get_mut(field.trim_start_matches('/')) {
+                projected(source);
+            }
+        }
         if let Some(host) = volume.get_mut("hostPath").and_then(Value::as_object_mut) {
             set(host, "type", json!(""));
         }
         if volume.len() == 1 {
             set(volume, "emptyDir", json!({}));
+        }
+    }
+}
+
+/// What a volume that is put together from parts leaves open in them.
+fn projected(source: &mut Value) {
+    let items = |value: &mut Value| {
+        let items = value.get_mut("items").and_then(Value::as_array_mut);
+        for item in items.into_iter().flatten() {
+            let field = item.get_mut("fieldRef").and_then(Value::as_object_mut);
+            if let Some(field) = field {
+                set(field, "apiVersion", json!("v1"));
+            }
+        }
+    };
+    items(source);
+    let sources = source.get_mut("sources").and_then(Value::as_array_mut);
+    for part in sources.into_iter().flatten() {
+        if let Some(inner) = part.get_mut("downwardAPI") {
+            items(inner);
+        }
+        let token = part.get_mut("serviceAccountToken");
+        if let Some(token) = token.and_then(Value::as_object_mut) {
+            set(token, "expirationSeconds", json!(3600));
         }
     }
 }
@@ -327,6 +370,20 @@ fn container(container: &mut Map<String, Value>, host_network: bool) {
             .and_then(|from| from.get_mut("fieldRef"));
         if let Some(field) = field.and_then(Value::as_object_mut) {
             set(field, "apiVersion", json!("v1"));
+        }
+        let resource = env
+            .get_mut("valueFrom")
+            .and_then(|from| from.get_mut("resourceFieldRef"));
+        if let Some(resource) = resource.and_then(Value::as_object_mut) {
+            set(resource, "divisor", json!("0"));
+        }
+    }
+    if let Some(lifecycle) = container.get_mut("lifecycle").and_then(Value::as_object_mut) {
+        for handler in lifecycle.values_mut() {
+            if let Some(http) = handler.get_mut("httpGet").and_then(Value::as_object_mut) {
+                set(http, "path", json!("/"));
+                set(http, "scheme", json!("HTTP"));
+            }
         }
     }
     for name in ["livenessProbe", "readinessProbe", "startupProbe"] {

@@ -88,6 +88,12 @@ pub async fn delete(
         };
         let mut warnings = Vec::new();
         admission::validate(&request, Some(&before), None, &mut warnings).await?;
+        if kind.bucket() == "namespaces"
+            && matches!(name, "default" | "kube-system" | "kube-public")
+        {
+            let why = "this namespace may not be deleted";
+            return Err(Status::forbidden(kind, name, why));
+        }
         let mut value = (*before).clone();
         let grace = grace_of(kind, deletion, &value);
         set_propagation_finalizer(kind, deletion.propagation, &mut value);
@@ -169,18 +175,34 @@ fn check_preconditions(
     deletion: &Deletion,
     before: &Value,
 ) -> Result<(), Status> {
-    for (wanted, field, title) in [
-        (&deletion.uid, "uid", "UID"),
-        (&deletion.revision, "resourceVersion", "ResourceVersion"),
+    for (wanted, field, title, what) in [
+        (&deletion.uid, "uid", "UID", "deleted and then recreated"),
+        (
+            &deletion.revision,
+            "resourceVersion",
+            "ResourceVersion",
+            "modified",
+        ),
     ] {
         let Some(wanted) = wanted else { continue };
         let found = before.pointer(&format!("/metadata/{field}"));
         let found = found.and_then(Value::as_str).unwrap_or_default();
         if found != wanted {
             let detail = format!(
-                "Precondition failed: {title} in precondition: {wanted}, {title} in object meta: {found}"
+                "the {title} in the precondition ({wanted}) does not match the {title} in record ({found}). The object might have been {what}"
             );
-            return Err(Status::conflict(kind, name, &detail));
+            // For this conflict alone the kind is named, not the resource.
+            let mut named = kind.clone();
+            named.plural.clone_from(&kind.kind);
+            let mut status = Status::conflict(&named, name, &detail);
+            status.message = format!(
+                "Operation cannot be fulfilled on {} \"{name}\": {detail}",
+                match kind.group.as_str() {
+                    "" => kind.kind.clone(),
+                    group => format!("{}.{group}", kind.kind),
+                }
+            );
+            return Err(status);
         }
     }
     Ok(())

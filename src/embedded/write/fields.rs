@@ -238,16 +238,19 @@ pub(super) fn compare(old: Option<&Value>, new: Option<&Value>, shape: Shape<'_>
         old,
         new,
         shape,
+        false,
         &mut difference.changed,
         &mut difference.removed,
     );
     difference
 }
 
+/// `fresh` says that something around is new as well, so that nothing in it can have been there as a zero value.
 fn walk(
     old: Option<&Value>,
     new: Option<&Value>,
     shape: Shape<'_>,
+    fresh: bool,
     changed: &mut Fields,
     removed: &mut Fields,
 ) {
@@ -264,7 +267,8 @@ fn walk(
         }
         return;
     }
-    if old.is_none() && !shape.is_always_there() || new.is_some_and(is_hollow) {
+    let fresh = fresh || old.is_none() && !shape.is_always_there();
+    if old.is_none() && fresh || old.is_some() && new.is_some_and(is_hollow) {
         changed.member = true;
     }
     if new.is_none() {
@@ -272,7 +276,7 @@ fn walk(
     }
     match (old, new) {
         (Some(Value::Array(_)), _) | (_, Some(Value::Array(_))) => {
-            walk_items(old, new, shape, changed, removed);
+            walk_items(old, new, shape, fresh, changed, removed);
         }
         _ => {
             let object = |value: Option<&'_ Value>| value.and_then(Value::as_object).cloned();
@@ -292,6 +296,7 @@ fn walk(
                     before,
                     after,
                     shape,
+                    fresh,
                     changed.at(step.as_str()),
                     removed.at(step),
                 );
@@ -314,6 +319,7 @@ fn walk_items(
     old: Option<&Value>,
     new: Option<&Value>,
     shape: Shape<'_>,
+    fresh: bool,
     changed: &mut Fields,
     removed: &mut Fields,
 ) {
@@ -333,13 +339,14 @@ fn walk_items(
                 Some(before),
                 Some(item),
                 shape.item(),
+                fresh,
                 changed.at(step.as_str()),
                 removed.at(step.as_str()),
             ),
             None => {
                 let slot = changed.at(step.as_str());
                 if is_keyed {
-                    walk(None, Some(item), shape.item(), slot, &mut Fields::default());
+                    walk(None, Some(item), shape.item(), true, slot, &mut Fields::default());
                 }
                 slot.member = true;
             }
@@ -349,7 +356,7 @@ fn walk_items(
         if !new.contains_key(step) {
             let slot = removed.at(step.as_str());
             if is_keyed {
-                walk(Some(item), None, shape.item(), &mut Fields::default(), slot);
+                walk(Some(item), None, shape.item(), fresh, &mut Fields::default(), slot);
             }
             slot.member = true;
         }

@@ -58,10 +58,22 @@ fn check_type(kind: &Kind, value: &mut Value) -> Result<(), Status> {
             Some(_) => {
                 let text = |name: &str| root.get(name).and_then(Value::as_str).unwrap_or_default();
                 let (found, kind_found) = (text("apiVersion"), text("kind"));
-                return Err(Status::bad_request(format!(
-                    "the API version in the data ({found}) and kind ({kind_found}) do not match the expected API version ({api_version}) and kind ({})",
-                    kind.kind
-                )));
+                // Kinds that the server knows are taken for something it should convert.
+                let message = if found == api_version && kind.custom.is_none() {
+                    let internal = match kind.group.as_str() {
+                        "" => "core",
+                        group => group.split('.').next().unwrap_or(group),
+                    };
+                    format!(
+                        "{kind_found} in version \"{}\" cannot be handled as a {}: converting ({}.{kind_found}) to ({internal}.{}): unknown conversion",
+                        kind.version, kind.kind, kind.version, kind.kind
+                    )
+                } else {
+                    format!(
+                        "the API version in the data ({found}) does not match the expected API version ({api_version})"
+                    )
+                };
+                return Err(Status::bad_request(message));
             }
         }
     }
@@ -340,13 +352,16 @@ pub(super) fn check_name(kind: &Kind, name: &str) -> Result<(), Status> {
                 _ => Ok(()),
             };
         }
+        ("", "namespaces") if name.contains('.') => {
+            return fail("must not contain dots".to_owned());
+        }
         ("", "namespaces") => (LABEL, 63),
         ("", "services") => (LABEL_1035, 63),
         ("", "events") | ("events.k8s.io", _) => return Ok(()),
         _ => (SUBDOMAIN, 253),
     };
     if name.len() > most {
-        return fail(format!("must be no more than {most} bytes"));
+        return fail(format!("must be no more than {most} characters"));
     }
     let label = |part: &str| {
         let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';

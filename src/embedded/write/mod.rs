@@ -34,7 +34,7 @@ use serde_json::Value;
 use super::access::User;
 use super::admission::{self, Operation, Request};
 use super::api::registry::Kind;
-use super::api::status::Status;
+use super::api::status::{Cause, Status};
 use super::server::Server;
 use super::store::{Expect, Miss, Object};
 
@@ -128,13 +128,21 @@ pub async fn apply(
     options: &Options,
 ) -> Result<Written, Status> {
     if options.manager.is_empty() {
-        let message = "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch";
-        return Err(Status::new(422, "Invalid", message));
+        let cause = Cause::required("fieldManager", "is required for apply patch");
+        return Err(Status::invalid_options("PatchOptions", &[cause]));
     }
     if config.pointer("/metadata/managedFields").is_some() {
         return Err(Status::bad_request("metadata.managedFields must be nil"));
     }
-    let mut warnings = unknown::check(kind, &mut config, options.validation)?;
+    let typed = |field: &str| config.get(field).and_then(Value::as_str).unwrap_or_default();
+    if typed("kind").is_empty() || typed("apiVersion").is_empty() {
+        let (group, version) = typed("apiVersion").split_once('/').unwrap_or(("", typed("apiVersion")));
+        return Err(Status::bad_request(format!(
+            "invalid object type: {group}/{version}, Kind={}",
+            typed("kind")
+        )));
+    }
+    let mut warnings = unknown::check_applied(kind, &mut config, options.validation)?;
     meta::name_config(kind, namespace, name, &mut config)?;
     let exists = server.get(kind, namespace, name).is_some();
     let mut written = if exists || part != Part::Main {
@@ -157,6 +165,12 @@ pub async fn apply(
     warnings.append(&mut written.warnings);
     written.warnings = warnings;
     Ok(written)
+}
+
+/// Notes who wrote an object that is answered and not kept.
+pub(super) fn note_author(kind: &Kind, value: &mut Value, options: &Options) {
+    let who = managed::Writer::new(kind, options, "");
+    managed::note_update(kind, None, value, &who);
 }
 
 /// How ownership of fields is noted.

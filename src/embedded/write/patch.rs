@@ -29,25 +29,27 @@ impl Patch {
         let media = media.split(';').next().unwrap_or_default().trim();
         let json = || {
             serde_json::from_slice::<Value>(body)
-                .map_err(|cause| Status::bad_request(format!("error decoding patch: {cause}")))
+                .map_err(|cause| decoding(&json_error(&cause)))
         };
         match media {
-            "application/json-patch+json" => match serde_json::from_slice(body) {
-                Ok(patch) => Ok(Self::Json(patch)),
-                Err(cause) => Err(Status::bad_request(format!(
-                    "error decoding patch: {cause}"
+            "application/json-patch+json" => match json()? {
+                list @ Value::Array(_) => {
+                    serde_json::from_value(list).map(Self::Json).map_err(|_| rejected())
+                }
+                other => Err(decoding(&format!(
+                    "json: cannot unmarshal {} into Go value of type []handlers.jsonPatchOp",
+                    go_type(&other)
                 ))),
             },
             "application/merge-patch+json" => Ok(Self::Merge(json()?)),
             "application/strategic-merge-patch+json" => Ok(Self::Strategic(json()?)),
             APPLY => Ok(Self::Apply(yaml(body)?)),
-            other => Err(Status::new(
+            _ => Err(Status::new(
                 415,
                 "UnsupportedMediaType",
-                format!(
-                    "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml; not {other}"
-                ),
-            )),
+                "415: Unsupported Media Type",
+            )
+            .with_details()),
         }
     }
 
@@ -56,10 +58,8 @@ impl Patch {
         let mut next = current.clone();
         match self {
             Self::Json(patch) => {
-                // The real server says no more than this either.
                 if json_patch::patch(&mut next, patch).is_err() {
-                    let message = "the server rejected our request due to an error in our request";
-                    return Err(Status::new(422, "Invalid", message));
+                    return Err(rejected());
                 }
             }
             Self::Merge(patch) => json_patch::merge(&mut next, patch),
@@ -74,6 +74,36 @@ impl Patch {
             Self::Apply(_) => return Err(Status::bad_request(format!("cannot apply {name} here"))),
         }
         Ok(next)
+    }
+}
+
+fn decoding(why: &str) -> Status {
+    Status::bad_request(format!("error decoding patch: {why}"))
+}
+
+/// A patch that cannot be carried out; the real server says no more than this either.
+fn rejected() -> Status {
+    let message = "the server rejected our request due to an error in our request";
+    Status::new(422, "Invalid", message)
+}
+
+fn go_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+/// What is wrong with a text that is no JSON, as clients know it.
+pub fn json_error(cause: &serde_json::Error) -> String {
+    if cause.is_eof() {
+        "unexpected end of JSON input".to_owned()
+    } else {
+        cause.to_string()
     }
 }
 

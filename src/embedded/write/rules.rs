@@ -12,10 +12,13 @@ use crate::embedded::store::Object;
 /// Whether objects of this kind count what was asked for in `metadata.generation`.
 pub(super) fn counts_generations(kind: &Kind) -> bool {
     match kind.group.as_str() {
-        "" => matches!(kind.plural.as_str(), "pods" | "replicationcontrollers"),
+        "" => matches!(
+            kind.plural.as_str(),
+            "pods" | "replicationcontrollers" | "podtemplates"
+        ),
+        "networking.k8s.io" => !matches!(kind.plural.as_str(), "ipaddresses" | "servicecidrs"),
         "apps" => kind.plural != "controllerrevisions",
         "batch"
-        | "networking.k8s.io"
         | "policy"
         | "discovery.k8s.io"
         | "apiextensions.k8s.io"
@@ -55,6 +58,7 @@ pub(super) fn before_create(kind: &Kind, value: &mut Value) {
             json!({"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0}),
         ),
         ("networking.k8s.io", "ingresses") => Some(json!({"loadBalancer": {}})),
+        ("autoscaling", _) => Some(json!({"desiredReplicas": 0, "currentMetrics": null})),
         // The kubelet registers with its status; so does whoever plays it.
         ("", "nodes") => return,
         _ if has_status(kind) && kind.custom.is_none() => Some(json!({})),
@@ -137,7 +141,8 @@ pub(super) fn fixed(kind: &Kind, before: &Value, value: &Value) -> Vec<Cause> {
     let immutable: &[&str] = match (kind.group.as_str(), kind.plural.as_str()) {
         ("apps", "deployments" | "replicasets" | "daemonsets") => &["spec.selector"],
         ("batch", "jobs") => &["spec.completionMode", "spec.selector", "spec.template"],
-        ("storage.k8s.io", "storageclasses") => &["provisioner", "parameters", "reclaimPolicy"],
+        ("storage.k8s.io", "storageclasses") => &["parameters", "reclaimPolicy"],
+        ("apiextensions.k8s.io", _) => &["spec.scope", "spec.group", "spec.names.kind", "spec.names.plural"],
         ("", "secrets") => &["type"],
         _ => &[],
     };
@@ -148,6 +153,7 @@ pub(super) fn fixed(kind: &Kind, before: &Value, value: &Value) -> Vec<Cause> {
             causes.push(Cause::invalid(*field, &value, "field is immutable"));
         }
     }
+    confined(kind, before, value, &mut causes);
     let is_fixed = before.get("immutable") == Some(&Value::Bool(true));
     if is_fixed && matches!(kind.plural.as_str(), "configmaps" | "secrets") {
         for field in ["immutable", "data", "binaryData"] {
@@ -160,6 +166,134 @@ pub(super) fn fixed(kind: &Kind, before: &Value, value: &Value) -> Vec<Cause> {
         }
     }
     causes
+}
+
+/// Changes of what is fixed in words of the kind's own.
+fn confined(kind: &Kind, before: &Value, value: &Value, causes: &mut Vec<Cause>) {
+    let differs = |at: &str| before.pointer(at) != value.pointer(at);
+    let spec_but = |value: &Value, free: &[&str]| {
+        let mut spec = value.get("spec").cloned().unwrap_or_default();
+        for field in free {
+            if let Some((parent, name)) = field.rsplit_once('/')
+                && let Some(parent) = spec.pointer_mut(parent).and_then(Value::as_object_mut)
+            {
+                parent.shift_remove(name);
+            }
+        }
+        spec
+    };
+    let changed = |free: &[&str]| spec_but(before, free) != spec_but(value, free);
+    match (kind.group.as_str(), kind.plural.as_str()) {
+        ("apps", "statefulsets") => {
+            const FREE: &[&str] = &[
+                "/replicas",
+                "/ordinals",
+                "/template",
+                "/updateStrategy",
+                "/revisionHistoryLimit",
+                "/persistentVolumeClaimRetentionPolicy",
+                "/minReadySeconds",
+            ];
+            if changed(FREE) {
+                causes.push(Cause::forbidden("spec", "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"));
+            }
+        }
+        ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings")
+            if differs("/roleRef") =>
+        {
+            let part = |name: &str| value.pointer(&format!("/roleRef/{name}")).cloned();
+            let shown = json!({"APIGroup": part("apiGroup"), "Kind": part("kind"), "Name": part("name")});
+            causes.push(Cause::invalid("roleRef", &shown, "cannot change roleRef"));
+        }
+        ("scheduling.k8s.io", _) => {
+            for field in ["value", "preemptionPolicy"] {
+                if differs(&format!("/{field}")) {
+                    causes.push(Cause::forbidden(field, "may not be changed in an update."));
+                }
+            }
+        }
+        ("storage.k8s.io", "storageclasses") if differs("/provisioner") => {
+            let detail = "updates to provisioner are forbidden.";
+            causes.push(Cause::forbidden("provisioner", detail));
+        }
+        ("batch", "jobs") if differs("/spec/completions") => {
+            let indexed = value.pointer("/spec/completionMode") == Some(&json!("Indexed"));
+            let both = value.pointer("/spec/completions") == value.pointer("/spec/parallelism");
+            // Indexed jobs may grow and shrink as a whole.
+            if !(indexed && both) {
+                let now = value.pointer("/spec/completions").cloned();
+                let now = now.unwrap_or_default();
+                causes.push(Cause::invalid("spec.completions", &now, "field is immutable"));
+            }
+        }
+        ("", "services") if differs("/spec/clusterIP") => {
+            let text = |value: &Value| {
+                let text = value.pointer("/spec/clusterIP").and_then(Value::as_str);
+                text.unwrap_or_default().to_owned()
+            };
+            let stays = |value: &Value| {
+                value.pointer("/spec/type") != Some(&json!("ExternalName"))
+            };
+            if !text(before).is_empty() && stays(before) && stays(value) {
+                let detail = "may not change once set";
+                let now = json!([text(value)]);
+                causes.push(Cause::invalid("spec.clusterIPs[0]", &now, detail));
+            }
+        }
+        ("", "persistentvolumeclaims") => {
+            let mut free = vec!["/resources/requests", "/volumeAttributesClassName"];
+            let bound = before.pointer("/spec/volumeName").is_some();
+            if !bound {
+                // Binding is what these are set by.
+                free.push("/volumeName");
+            }
+            if before.pointer("/spec/storageClassName").is_none() {
+                free.push("/storageClassName");
+            }
+            if changed(&free) {
+                causes.push(Cause::forbidden("spec", "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"));
+            }
+        }
+        ("", "pods") => pod_confined(before, value, causes),
+        _ => {}
+    }
+}
+
+/// Of a running pod, little can be changed but images.
+fn pod_confined(before: &Value, value: &Value, causes: &mut Vec<Cause>) {
+    let fixed = |value: &Value| {
+        let mut spec = value.get("spec").cloned().unwrap_or_default();
+        for list in ["containers", "initContainers"] {
+            let list = spec.get_mut(list).and_then(Value::as_array_mut);
+            for container in list.into_iter().flatten() {
+                if let Some(container) = container.as_object_mut() {
+                    container.shift_remove("image");
+                    // Its own part changes these, and the pull policy follows nothing.
+                    container.shift_remove("resources");
+                    container.shift_remove("resizePolicy");
+                }
+            }
+        }
+        if let Some(spec) = spec.as_object_mut() {
+            for free in [
+                "activeDeadlineSeconds",
+                "tolerations",
+                "terminationGracePeriodSeconds",
+                "nodeName",
+                "ephemeralContainers",
+                "schedulingGates",
+                "nodeSelector",
+                "affinity",
+                "resources",
+            ] {
+                spec.shift_remove(free);
+            }
+        }
+        spec
+    };
+    if fixed(before) != fixed(value) {
+        causes.push(Cause::forbidden("spec", "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"));
+    }
 }
 
 /// Refuses new objects in a namespace that is not there or is ending.

@@ -136,6 +136,7 @@ fn merge_list(
         }
         return Ok(());
     };
+    let before: Vec<Value> = list.iter().filter_map(|item| item.get(key).cloned()).collect();
     for item in items {
         let Some(id) = item.get(key) else {
             return Err(Status::bad_request(format!(
@@ -160,10 +161,31 @@ fn merge_list(
             }
         }
     }
-    if let Some(order) = order {
-        reorder(slot, order, Some(key));
+    match order {
+        Some(order) => reorder(slot, order, Some(key)),
+        None => interleave(list, items, key, &before),
     }
     Ok(())
+}
+
+/// Without an order, what the patch names comes as the patch has it, and the rest stands before what it stood before.
+fn interleave(list: &mut Vec<Value>, items: &[Value], key: &str, before: &[Value]) {
+    let id = |item: &Value| item.get(key).cloned().unwrap_or_default();
+    let place = |item: &Value| before.iter().position(|old| *old == id(item));
+    let named: Vec<Value> = items.iter().map(id).collect();
+    let (mut patched, rest): (Vec<Value>, Vec<Value>) = std::mem::take(list)
+        .into_iter()
+        .partition(|item| named.contains(&id(item)));
+    patched.sort_by_key(|item| named.iter().position(|name| *name == id(item)));
+    let mut rest = rest.into_iter().peekable();
+    for item in patched {
+        let at = place(&item);
+        while let Some(other) = rest.next_if(|other| at.is_some() && place(other) < at) {
+            list.push(other);
+        }
+        list.push(item);
+    }
+    list.extend(rest);
 }
 
 /// Puts a list into the order that was asked for; what is not named stays behind what it stood behind.

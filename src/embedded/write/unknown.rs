@@ -6,12 +6,51 @@ use super::Validation;
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::Status;
 use crate::embedded::proto::shape::{Form, Shape};
+use crate::embedded::quantity;
 
 /// Takes unknown fields out; says so, or refuses, as was asked for.
 pub(super) fn check(
     kind: &Kind,
     value: &mut Value,
     validation: Validation,
+) -> Result<Vec<String>, Status> {
+    look_through(kind, value, validation, false)
+}
+
+/// The same for a configuration that is applied, which may only say what the schema knows.
+pub(super) fn check_applied(
+    kind: &Kind,
+    value: &mut Value,
+    validation: Validation,
+) -> Result<Vec<String>, Status> {
+    look_through(kind, value, validation, true)
+}
+
+fn undeclared(kind: &Kind, value: &Value, fields: &[String]) -> Status {
+    let text = |at: &str| {
+        let text = value.pointer(at).and_then(Value::as_str);
+        text.unwrap_or_default()
+    };
+    let each = fields
+        .iter()
+        .map(|field| format!(".{field}: field not declared in schema"));
+    let message = format!(
+        "failed to create typed patch object ({}/{}; {}, Kind={}): {}",
+        text("/metadata/namespace"),
+        text("/metadata/name"),
+        kind.api_version(),
+        kind.kind,
+        each.collect::<Vec<_>>().join("\n")
+    );
+    // The real server takes this for a mistake of its own.
+    Status::new(500, "", message)
+}
+
+fn look_through(
+    kind: &Kind,
+    value: &mut Value,
+    validation: Validation,
+    applied: bool,
 ) -> Result<Vec<String>, Status> {
     let mut found = Found::default();
     let root = Shape::of(kind);
@@ -46,6 +85,9 @@ pub(super) fn check(
         .iter()
         .map(|path| format!("unknown field \"{path}\""));
     let each: Vec<String> = each.collect();
+    if applied && kind.custom.is_none() && !each.is_empty() {
+        return Err(undeclared(kind, value, &found.unknown));
+    }
     match validation {
         _ if each.is_empty() => Ok(Vec::new()),
         Validation::Ignore => Ok(Vec::new()),
@@ -96,7 +138,12 @@ impl Found {
             (Form::Map, Value::Object(object)) => {
                 for (name, value) in object.iter_mut() {
                     let inner = shape.field(name).unwrap_or(Shape::Any);
-                    self.look(value, inner, &format!("{path}.{name}"), owner);
+                    // Mistakes in a map's values are told of the map.
+                    let inner_path = match inner.form() {
+                        Form::Scalar => path.to_owned(),
+                        _ => format!("{path}.{name}"),
+                    };
+                    self.look(value, inner, &inner_path, owner);
                 }
             }
             (Form::List, Value::Array(list)) => {
@@ -107,7 +154,10 @@ impl Found {
             (Form::Scalar, _) => self.look_scalar(value, shape, path, owner),
             (form, value) => {
                 let wanted = match form {
-                    Form::List => "[]".to_owned() + owner,
+                    Form::List => match shape.item().message_name() {
+                        Some(name) => format!("[]v1.{}", name.rsplit('.').next().unwrap_or(name)),
+                        None => "[]string".to_owned(),
+                    },
                     Form::Map => "map[string]string".to_owned(),
                     _ => format!("v1.{}", type_name(shape, owner)),
                 };
@@ -116,7 +166,14 @@ impl Found {
         }
     }
 
-    fn look_scalar(&mut self, value: &Value, shape: Shape<'_>, path: &str, owner: &str) {
+    fn look_scalar(&mut self, value: &mut Value, shape: Shape<'_>, path: &str, owner: &str) {
+        let is_quantity = shape
+            .message_name()
+            .is_some_and(|name| name.ends_with(".Quantity"));
+        if is_quantity {
+            self.look_quantity(value);
+            return;
+        }
         let (kind, format) = shape.scalar();
         let fits = match (kind, format) {
             // These may be written as numbers too.
@@ -138,6 +195,22 @@ impl Found {
                 _ => "string",
             };
             self.complain(value, path, owner, wanted);
+        }
+    }
+
+    /// Writes a quantity the way the API does.
+    fn look_quantity(&mut self, value: &mut Value) {
+        let text = match &*value {
+            Value::String(text) => quantity::canonical(text),
+            Value::Number(number) => quantity::canonical(&number.to_string()),
+            _ => None,
+        };
+        match text {
+            Some(text) => *value = text.into(),
+            None => {
+                let wrong = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
+                self.wrong.get_or_insert_with(|| wrong.to_owned());
+            }
         }
     }
 

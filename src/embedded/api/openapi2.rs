@@ -1,0 +1,137 @@
+//! OpenAPI v2, for clients from before version 3: the same schemas and operations in one document.
+//!
+//! It is made from the documents of version 3. Protobuf of it is refused by way of `Accept`, as JSON is what every client
+//! also reads.
+
+use serde_json::{Map, Value, json};
+
+use super::openapi;
+use super::registry::Registry;
+use super::status::Status;
+
+/// The whole document.
+pub(super) fn document(registry: &Registry, accept: &str) -> Result<Value, Status> {
+    let readable = accept.is_empty()
+        || accept.contains("application/json")
+        || accept.contains("application/*")
+        || accept.contains("*/*");
+    if !readable {
+        return Err(Status::not_acceptable(
+            "only the following media types are accepted: application/json",
+        ));
+    }
+    let mut paths = Map::new();
+    let mut definitions = Map::new();
+    let mut seen: Vec<(String, String)> = Vec::new();
+    for kind in registry.all() {
+        let place = (kind.group.clone(), kind.version.clone());
+        if seen.contains(&place) {
+            continue;
+        }
+        if let Some(mut of) = openapi::document(registry, &place.0, &place.1) {
+            take(&mut of, "/paths", &mut paths);
+            take(&mut of, "/components/schemas", &mut definitions);
+        }
+        seen.push(place);
+    }
+    for path in paths.values_mut() {
+        for operation in path.as_object_mut().into_iter().flat_map(Map::values_mut) {
+            to_version_2(operation);
+        }
+    }
+    let mut document = json!({
+        "swagger": "2.0",
+        "info": {"title": "Kubernetes", "version": "unversioned"},
+        "paths": paths,
+        "definitions": definitions,
+    });
+    adapt(&mut document);
+    Ok(document)
+}
+
+fn take(of: &mut Value, at: &str, into: &mut Map<String, Value>) {
+    if let Some(found) = of.pointer_mut(at).and_then(Value::as_object_mut) {
+        into.append(found);
+    }
+}
+
+/// Moves what an operation says to where version 2 has it.
+fn to_version_2(operation: &mut Value) {
+    let parameters = operation
+        .get_mut("parameters")
+        .and_then(Value::as_array_mut);
+    for parameter in parameters.into_iter().flatten() {
+        if let Some(parameter) = parameter.as_object_mut()
+            && let Some(Value::Object(mut schema)) = parameter.shift_remove("schema")
+        {
+            parameter.append(&mut schema);
+        }
+    }
+    let responses = operation.get_mut("responses");
+    let responses = responses.and_then(Value::as_object_mut);
+    for response in responses.into_iter().flat_map(Map::values_mut) {
+        let schema = response
+            .pointer("/content/application~1json/schema")
+            .cloned();
+        if let Some(response) = response.as_object_mut() {
+            response.shift_remove("content");
+            if let Some(schema) = schema {
+                response.insert("schema".to_owned(), schema);
+            }
+        }
+    }
+}
+
+/// Rewrites references, and what version 2 has no word for.
+fn adapt(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            if let Some(Value::String(reference)) = map.get_mut("$ref") {
+                *reference = reference.replace("#/components/schemas/", "#/definitions/");
+            }
+            // `allOf` with one reference is how version 3 puts a default beside it.
+            if let Some(Value::Array(all)) = map.get("allOf")
+                && let [only] = all.as_slice()
+                && let Some(reference) = only.get("$ref").cloned()
+            {
+                map.clear();
+                map.insert("$ref".to_owned(), reference);
+                adapt(value);
+                return;
+            }
+            for unknown in ["oneOf", "anyOf", "not", "nullable"] {
+                if map.get(unknown).is_some_and(|v| v.is_array() || v.is_boolean()) {
+                    map.shift_remove(unknown);
+                }
+            }
+            map.values_mut().for_each(adapt);
+        }
+        Value::Array(list) => list.iter_mut().for_each(adapt),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::document;
+    use crate::embedded::api::registry::Registry;
+
+    #[test]
+    fn everything_referred_to_is_defined() {
+        let document = document(&Registry::default(), "application/json").unwrap();
+        let text = document.to_string();
+        assert!(!text.contains("#/components/"));
+        for name in text.split("\"#/definitions/").skip(1) {
+            let name = name.split('"').next().unwrap();
+            assert!(document["definitions"].get(name).is_some(), "{name}");
+        }
+        assert!(document["paths"].get("/api/v1/nodes/{name}").is_some());
+    }
+
+    #[test]
+    fn protobuf_alone_is_refused() {
+        let only = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+        let refused = document(&Registry::default(), only).unwrap_err();
+        assert_eq!(refused.code, 406);
+    }
+}
