@@ -121,7 +121,9 @@ pub(super) fn canonical(text: &str) -> Option<String> {
     }
     let last = i128::try_from(DECIMAL.len()).ok()? - 1;
     let at = (0..=last).rev().find(|at| {
-        let unit = u32::try_from(at * 3).ok().and_then(|p| 10_i128.checked_pow(p));
+        let unit = u32::try_from(at * 3)
+            .ok()
+            .and_then(|p| 10_i128.checked_pow(p));
         unit.is_some_and(|unit| value % unit == 0)
     })?;
     let unit = 10_i128.checked_pow(u32::try_from(at * 3).ok()?)?;

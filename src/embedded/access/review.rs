@@ -87,7 +87,8 @@ fn check(kind: &Kind, body: &Value, namespace: &str) -> Result<(), Status> {
             return wrong("spec.nonResourceAttributes", value, detail);
         }
         (false, None) => {
-            let detail = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
+            let detail =
+                "exactly one of nonResourceAttributes or resourceAttributes must be specified";
             return wrong("spec.resourceAttributes", Value::Null, detail);
         }
         _ => {}
@@ -183,6 +184,14 @@ fn what_may_i(call: &Call<'_>, body: &Value, _: &str) -> Value {
     if call.user.is_in("system:masters") {
         rules.push(json!({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}));
         rules.push(json!({"verbs": ["*"], "nonResourceURLs": ["*"]}));
+    }
+    for rule in &mut rules {
+        let paths = rule
+            .get_mut("nonResourceURLs")
+            .and_then(Value::as_array_mut);
+        if let Some(paths) = paths {
+            paths.sort_by_key(Value::to_string);
+        }
     }
     let (paths, resources): (Vec<Value>, Vec<Value>) = rules
         .into_iter()

@@ -124,6 +124,14 @@ pub fn aggregated(registry: &Registry, core: bool) -> Value {
     })
 }
 
+/// What a request is answered with; the built-in kinds leave out where they are, as that is said around them.
+fn response(kind: &Kind, name: &str) -> Value {
+    match kind.custom {
+        Some(_) => json!({"group": kind.group, "version": kind.version, "kind": name}),
+        None => json!({"group": "", "version": "", "kind": name}),
+    }
+}
+
 fn aggregate(kind: &Kind) -> Value {
     let scope = match kind.namespaced {
         true => "Namespaced",
@@ -131,7 +139,7 @@ fn aggregate(kind: &Kind) -> Value {
     };
     let mut entry = json!({
         "resource": kind.plural,
-        "responseKind": {"group": kind.group, "version": kind.version, "kind": kind.kind},
+        "responseKind": response(kind, &kind.kind),
         "scope": scope,
         "singularResource": kind.singular,
         "verbs": kind.verbs,
@@ -149,12 +157,13 @@ fn aggregate(kind: &Kind) -> Value {
         .subresources
         .iter()
         .map(|part| {
-            let own = part.version.is_empty();
-            let group = if own { &kind.group } else { &part.group };
-            let version = if own { &kind.version } else { &part.version };
+            let answered = match part.version.as_str() {
+                "" => response(kind, &part.kind),
+                version => json!({"group": part.group, "version": version, "kind": part.kind}),
+            };
             json!({
                 "subresource": part.name,
-                "responseKind": {"group": group, "version": version, "kind": part.kind},
+                "responseKind": answered,
                 "verbs": part.verbs,
             })
         })

@@ -94,9 +94,8 @@ mod tests {
     #[test]
     fn only_large_answers_are_packed() {
         let gzip = [(header::ACCEPT_ENCODING, "gzip")];
-        let packed = |response: &Response<Body>| {
-            response.headers().contains_key(header::CONTENT_ENCODING)
-        };
+        let packed =
+            |response: &Response<Body>| response.headers().contains_key(header::CONTENT_ENCODING);
         assert!(packed(&answer(LEAST, &gzip)));
         assert!(!packed(&answer(10, &gzip)));
         assert!(!packed(&answer(LEAST, &[])));

@@ -35,10 +35,12 @@ pub(super) fn answer(path: &str, query: &Query) -> Option<Answer> {
         return Some(Answer::plain(200, "ok"));
     }
     let mut text: String = all()
-        .map(|check| match query.all("exclude").any(|out| out == *check) {
-            true => format!("[+]{check} excluded: ok\n"),
-            false => format!("[+]{check} ok\n"),
-        })
+        .map(
+            |check| match query.all("exclude").any(|out| out == *check) {
+                true => format!("[+]{check} excluded: ok\n"),
+                false => format!("[+]{check} ok\n"),
+            },
+        )
         .collect();
     text.push_str(&format!("{endpoint} check passed\n"));
     Some(Answer::plain(200, &text))

@@ -15,11 +15,7 @@ use super::{Answer, Call, resource};
 use crate::embedded::stages::kinds;
 
 /// Answers a request for logs.
-pub(super) fn answer(
-    call: &Call<'_>,
-    kind: &Arc<Kind>,
-    target: &Target,
-) -> Result<Answer, Status> {
+pub(super) fn answer(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, Status> {
     let pod = resource::find(call, kind, target)?;
     let value = pod.value();
     let container = container_of(&value, &target.name, call.query.text("container"))?;

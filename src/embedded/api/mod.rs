@@ -264,9 +264,7 @@ fn answer_about_itself(call: &Call<'_>, path: &Path) -> Result<Answer, Status> {
         }
         Path::CoreVersions => discovery::core_versions(&server.settings().address),
         Path::Groups => discovery::groups(registry),
-        Path::Group(name) => {
-            discovery::group(registry, name).ok_or_else(Status::page_not_found)?
-        }
+        Path::Group(name) => discovery::group(registry, name).ok_or_else(Status::page_not_found)?,
         Path::GroupVersion(group, version) => {
             discovery::resources(registry, group, version).ok_or_else(Status::page_not_found)?
         }

@@ -27,11 +27,15 @@ pub fn form(accept: &str) -> Result<Form, Status> {
             if let Some(name) = word.strip_prefix("as=") {
                 kind = name;
             }
-            if matches!(word.strip_prefix("v="), Some(version) if !matches!(version, "v1" | "v1beta1")) {
+            if matches!(word.strip_prefix("v="), Some(version) if !matches!(version, "v1" | "v1beta1"))
+            {
                 kind = "unknown";
             }
         }
-        known |= matches!(media, "application/json" | "application/yaml" | "application/vnd.kubernetes.protobuf");
+        known |= matches!(
+            media,
+            "application/json" | "application/yaml" | "application/vnd.kubernetes.protobuf"
+        );
         match (media, kind) {
             ("application/json" | "application/yaml" | "*/*" | "application/*" | "", "") => {
                 return Ok(Form::Whole);

@@ -100,7 +100,10 @@ fn adapt(value: &mut Value) {
                 return;
             }
             for unknown in ["oneOf", "anyOf", "not", "nullable"] {
-                if map.get(unknown).is_some_and(|v| v.is_array() || v.is_boolean()) {
+                if map
+                    .get(unknown)
+                    .is_some_and(|v| v.is_array() || v.is_boolean())
+                {
                     map.shift_remove(unknown);
                 }
             }

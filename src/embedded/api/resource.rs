@@ -62,7 +62,9 @@ async fn answer_plainly(call: Call<'_>, target: Target, path: &str) -> Result<An
     }
     let watching = call.query.flag("watch") || is_old_watch(path);
     let outside = kind.namespaced && target.namespace.is_empty();
-    if target.subresource.is_empty() && (!allowed(&call, &kind, &target) || outside && writes(&call)) {
+    if target.subresource.is_empty()
+        && (!allowed(&call, &kind, &target) || outside && writes(&call))
+    {
         return Err(Status::method_not_allowed());
     }
     match (call.method.clone(), target.name.is_empty()) {
@@ -226,8 +228,10 @@ pub(super) fn edit_of(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Res
         let uid = |value: &Value| value.pointer("/metadata/uid").cloned();
         match uid(&next) {
             Some(new) if new != "" && Some(&new) != uid(current).as_ref() => {
+                // The real server checks this twice and says so twice, but not in its message.
                 let cause = Cause::invalid("metadata.uid", &new, "field is immutable");
-                Err(Status::invalid(&kind, &name, &[cause]))
+                let status = Status::invalid(&kind, &name, std::slice::from_ref(&cause));
+                Err(status.causes(&[cause.clone(), cause]))
             }
             _ => Ok(next),
         }
@@ -348,7 +352,9 @@ pub(in crate::embedded) fn options_of(call: &Call<'_>) -> Result<Options, Status
         manager => manager,
     };
     let force = call.query.maybe_flag("force");
-    let applies = call.header(header::CONTENT_TYPE).starts_with(write::patch::APPLY);
+    let applies = call
+        .header(header::CONTENT_TYPE)
+        .starts_with(write::patch::APPLY);
     if of == "PatchOptions" && force.is_some() && !applies {
         let cause = Cause::forbidden("force", "may not be specified for non-apply patch");
         return Err(Status::invalid_options(of, &[cause]));
@@ -488,6 +494,8 @@ async fn delete(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<An
             | "serviceaccounts"
             | "podtemplates"
             | "resourcequotas"
+            | "storageclasses.storage.k8s.io"
+            | "customresourcedefinitions.apiextensions.k8s.io"
     );
     match removed {
         Removed::Gone(object) if !whole => {

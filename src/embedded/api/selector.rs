@@ -146,9 +146,12 @@ fn requirement(part: &str) -> Result<Requirement, Status> {
         return match words.as_slice() {
             [key, "in"] => Ok(Requirement::In(key_of(key)?, values)),
             [key, "notin"] => Ok(Requirement::NotIn(key_of(key)?, values)),
-            _ => Err(cannot_parse(&format!(
-                "found {head:?}, expected: in, notin, =, ==, !=, gt, lt"
+            [_, other, ..] => Err(cannot_parse(&format!(
+                "found '{other}', expected: in, notin, =, ==, !=, gt, lt"
             ))),
+            _ => Err(cannot_parse(
+                "found '(', expected: in, notin, =, ==, !=, gt, lt",
+            )),
         };
     }
     for (sign, equal) in [("!=", false), ("==", true), ("=", true)] {
@@ -196,6 +199,11 @@ fn key_of(text: &str) -> Result<String, Status> {
 }
 
 fn check_value(value: &str) -> Result<(), Status> {
+    if let Some(second) = value.split_whitespace().nth(1) {
+        return Err(Status::bad_request(format!(
+            "found '{second}', expected: ',' or 'end of string'"
+        )));
+    }
     let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let edge = |c: Option<char>| c.is_none_or(|c| c.is_ascii_alphanumeric());
     if value.len() <= 63

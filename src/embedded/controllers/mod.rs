@@ -59,6 +59,10 @@ pub(super) fn spawn(server: &Server) -> Running {
         context.clone(),
         stages::pod::Kubelet::default(),
     ));
+    tasks.spawn(runtime::run(
+        context.clone(),
+        stages::own::Stages::default(),
+    ));
     tasks.spawn(runtime::run(context.clone(), Scheduler::default()));
     tasks.spawn(runtime::run(context.clone(), deployment::Deployments));
     tasks.spawn(runtime::run(

@@ -85,7 +85,9 @@ pub(in crate::embedded) fn behaviour(
 /// Whether a selector, if there is one, takes a pod.
 fn selects(selector: Option<&Value>, namespace: &str, name: &str) -> bool {
     let takes = |field: &str, wanted: &str| {
-        let list = selector.and_then(|s| s.get(field)).and_then(Value::as_array);
+        let list = selector
+            .and_then(|s| s.get(field))
+            .and_then(Value::as_array);
         list.is_none_or(|list| list.is_empty() || list.iter().any(|one| one == wanted))
     };
     takes("matchNamespaces", namespace) && takes("matchNames", name)

@@ -2,4 +2,7 @@
 
 pub(super) mod kinds;
 pub(super) mod node;
+pub(super) mod own;
 pub(super) mod pod;
+mod select;
+mod template;

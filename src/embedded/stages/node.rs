@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::own;
 use crate::embedded::api::status::Status;
 use crate::embedded::controllers::{Context, Controller, Next};
 use crate::embedded::server::Server;
@@ -36,7 +37,7 @@ impl Controller for Nodes {
         };
         let options = Options::controller(NAME);
         let value = node.value();
-        if !has_status(&value) {
+        if !has_status(&value) && !own::drive(&context.server, "Node") {
             let wanted = status_of(context, node.name(), &value);
             let edit = |value: &mut Value| {
                 if let Some(root) = value.as_object_mut() {

@@ -8,6 +8,7 @@ use crate::embedded::store::{Change, ChangeKind, Object};
 use crate::embedded::write::{self, Deletion, Options, Part};
 
 use super::node::address_of;
+use super::own;
 
 const NAME: &str = "kwok-controller";
 
@@ -55,6 +56,9 @@ impl Controller for Kubelet {
         };
         let node = text("/spec/nodeName");
         if node.is_empty() {
+            return Ok(Next::Done);
+        }
+        if own::drive(&context.server, "Pod") {
             return Ok(Next::Done);
         }
         let options = Options::controller(NAME);

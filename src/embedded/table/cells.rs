@@ -587,7 +587,9 @@ pub(super) fn quota(value: &Value, limits: bool) -> Value {
         .flatten()
         .filter(|(name, _)| name.starts_with("limits.") == limits)
         .map(|(name, most)| {
-            let used = value.pointer("/status/used").and_then(|used| used.get(name));
+            let used = value
+                .pointer("/status/used")
+                .and_then(|used| used.get(name));
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
             let used = used.map_or_else(|| "0".to_owned(), text);
             format!("{name}: {used}/{}", text(most))

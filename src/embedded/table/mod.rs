@@ -46,8 +46,8 @@ pub fn table(
         .map(|object| row(kind, object, include))
         .collect();
     // Tables that the server makes without being told how have no list at all where they have no rows.
-    let plain = kind.custom.is_none()
-        && columns(kind).iter().any(|Column(_, of, ..)| *of == "date");
+    let plain =
+        kind.custom.is_none() && columns(kind).iter().any(|Column(_, of, ..)| *of == "date");
     let rows = match rows.is_empty() && plain {
         true => Value::Null,
         false => rows.into(),

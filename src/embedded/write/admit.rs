@@ -16,6 +16,12 @@ pub(super) fn new(
 ) -> Result<(), Status> {
     match kind.bucket() {
         "pods" => pod(server, kind, namespace, value),
+        "events" => {
+            if let Some(root) = value.as_object_mut() {
+                super::defaults::others::event(root);
+            }
+            Ok(())
+        }
         "jobs.batch" => {
             job(value);
             Ok(())

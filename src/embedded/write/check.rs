@@ -81,7 +81,10 @@ fn causes(kind: &Kind, value: &Value, before: Option<&Value>) -> Vec<Cause> {
             let policy = value.pointer("/spec/template/spec/restartPolicy");
             if policy.is_some_and(|policy| policy == "Always") {
                 let at = "spec.template.spec.restartPolicy";
-                causes.push(Cause::required(at, "valid values: \"OnFailure\", \"Never\""));
+                causes.push(Cause::required(
+                    at,
+                    "valid values: \"OnFailure\", \"Never\"",
+                ));
             }
         }
         ("batch", "cronjobs") => cron_job(value, &mut causes),
@@ -261,7 +264,11 @@ fn workload(value: &Value, causes: &mut Vec<Cause>) {
             let labels = value.pointer("/spec/template/metadata/labels");
             let labels = labels.unwrap_or(&Value::Null);
             let detail = "`selector` does not match template `labels`";
-            causes.push(Cause::invalid("spec.template.metadata.labels", labels, detail));
+            causes.push(Cause::invalid(
+                "spec.template.metadata.labels",
+                labels,
+                detail,
+            ));
         }
         Some(selector) if empty(selector) => causes.push(Cause::invalid(
             "spec.selector",
@@ -314,7 +321,11 @@ fn strategy(value: &Value, causes: &mut Vec<Cause>) {
         if none("maxSurge") && none("maxUnavailable") {
             let at = "spec.strategy.rollingUpdate.maxUnavailable";
             let zero = rolling.get("maxUnavailable").cloned().unwrap_or_default();
-            causes.push(Cause::invalid(at, &zero, "may not be 0 when `maxSurge` is 0"));
+            causes.push(Cause::invalid(
+                at,
+                &zero,
+                "may not be 0 when `maxSurge` is 0",
+            ));
         }
     }
     if let Some(policy) = value.pointer("/spec/podManagementPolicy") {

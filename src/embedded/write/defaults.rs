@@ -1,6 +1,6 @@
 //! Values that the server fills in where a writer leaves them out: pods and what makes them; the rest is in `others`.
 
-mod others;
+pub(super) mod others;
 
 use serde_json::{Map, Value, json};
 
@@ -378,7 +378,10 @@ fn container(container: &mut Map<String, Value>, host_network: bool) {
             set(resource, "divisor", json!("0"));
         }
     }
-    if let Some(lifecycle) = container.get_mut("lifecycle").and_then(Value::as_object_mut) {
+    if let Some(lifecycle) = container
+        .get_mut("lifecycle")
+        .and_then(Value::as_object_mut)
+    {
         for handler in lifecycle.values_mut() {
             if let Some(http) = handler.get_mut("httpGet").and_then(Value::as_object_mut) {
                 set(http, "path", json!("/"));

@@ -99,6 +99,7 @@ pub async fn delete(
         set_propagation_finalizer(kind, deletion.propagation, &mut value);
         mark(kind, grace, &mut value);
         let gone = is_finished(kind, &value);
+        meta_generation(kind, &before, &mut value);
         if options.dry_run {
             let object = Object::unsaved(&key, value);
             return Ok(if gone {
@@ -114,7 +115,6 @@ pub async fn delete(
         let put = match gone {
             true => server.store().delete(kind.bucket(), &key, revision, value),
             false => {
-                meta_generation(kind, &before, &mut value);
                 let expect = Expect::Revision(revision);
                 server.store().put(kind.bucket(), &key, expect, value)
             }
@@ -280,7 +280,9 @@ fn mark(kind: &Kind, grace: u64, value: &mut Value) {
         .checked_add(jiff::SignedDuration::from_secs(seconds))
         .unwrap_or(now);
     metadata.insert("deletionTimestamp".to_owned(), meta::time(at).into());
-    metadata.insert("deletionGracePeriodSeconds".to_owned(), grace.into());
+    if kind.bucket() != "namespaces" {
+        metadata.insert("deletionGracePeriodSeconds".to_owned(), grace.into());
+    }
     if kind.group.is_empty() && kind.plural == "namespaces" {
         json_patch::merge(value, &json!({"status": {"phase": "Terminating"}}));
     }

@@ -346,7 +346,14 @@ fn walk_items(
             None => {
                 let slot = changed.at(step.as_str());
                 if is_keyed {
-                    walk(None, Some(item), shape.item(), true, slot, &mut Fields::default());
+                    walk(
+                        None,
+                        Some(item),
+                        shape.item(),
+                        true,
+                        slot,
+                        &mut Fields::default(),
+                    );
                 }
                 slot.member = true;
             }
@@ -356,7 +363,14 @@ fn walk_items(
         if !new.contains_key(step) {
             let slot = removed.at(step.as_str());
             if is_keyed {
-                walk(Some(item), None, shape.item(), fresh, &mut Fields::default(), slot);
+                walk(
+                    Some(item),
+                    None,
+                    shape.item(),
+                    fresh,
+                    &mut Fields::default(),
+                    slot,
+                );
             }
             slot.member = true;
         }

@@ -134,9 +134,16 @@ pub async fn apply(
     if config.pointer("/metadata/managedFields").is_some() {
         return Err(Status::bad_request("metadata.managedFields must be nil"));
     }
-    let typed = |field: &str| config.get(field).and_then(Value::as_str).unwrap_or_default();
+    let typed = |field: &str| {
+        config
+            .get(field)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
     if typed("kind").is_empty() || typed("apiVersion").is_empty() {
-        let (group, version) = typed("apiVersion").split_once('/').unwrap_or(("", typed("apiVersion")));
+        let (group, version) = typed("apiVersion")
+            .split_once('/')
+            .unwrap_or(("", typed("apiVersion")));
         return Err(Status::bad_request(format!(
             "invalid object type: {group}/{version}, Kind={}",
             typed("kind")
@@ -327,7 +334,8 @@ async fn change_as(
             rules::confine(kind, part, &before, &mut value);
             meta::keep_fixed(kind, part, &before, &mut value);
         }
-        if part == Part::Main {
+        if part == Part::Main || part == Part::Other && options.subresource == "ephemeralcontainers"
+        {
             defaults::apply(kind, &mut value);
             allocate::service(server, kind, name, &mut value)?;
         }

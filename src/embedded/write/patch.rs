@@ -27,15 +27,13 @@ impl Patch {
     /// Reads a patch of a media type.
     pub fn read(media: &str, body: &[u8]) -> Result<Self, Status> {
         let media = media.split(';').next().unwrap_or_default().trim();
-        let json = || {
-            serde_json::from_slice::<Value>(body)
-                .map_err(|cause| decoding(&json_error(&cause)))
-        };
+        let json =
+            || serde_json::from_slice::<Value>(body).map_err(|cause| decoding(&json_error(&cause)));
         match media {
             "application/json-patch+json" => match json()? {
-                list @ Value::Array(_) => {
-                    serde_json::from_value(list).map(Self::Json).map_err(|_| rejected())
-                }
+                list @ Value::Array(_) => serde_json::from_value(list)
+                    .map(Self::Json)
+                    .map_err(|_| rejected()),
                 other => Err(decoding(&format!(
                     "json: cannot unmarshal {} into Go value of type []handlers.jsonPatchOp",
                     go_type(&other)
@@ -44,12 +42,10 @@ impl Patch {
             "application/merge-patch+json" => Ok(Self::Merge(json()?)),
             "application/strategic-merge-patch+json" => Ok(Self::Strategic(json()?)),
             APPLY => Ok(Self::Apply(yaml(body)?)),
-            _ => Err(Status::new(
-                415,
-                "UnsupportedMediaType",
-                "415: Unsupported Media Type",
-            )
-            .with_details()),
+            _ => Err(
+                Status::new(415, "UnsupportedMediaType", "415: Unsupported Media Type")
+                    .with_details(),
+            ),
         }
     }
 

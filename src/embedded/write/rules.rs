@@ -142,7 +142,12 @@ pub(super) fn fixed(kind: &Kind, before: &Value, value: &Value) -> Vec<Cause> {
         ("apps", "deployments" | "replicasets" | "daemonsets") => &["spec.selector"],
         ("batch", "jobs") => &["spec.completionMode", "spec.selector", "spec.template"],
         ("storage.k8s.io", "storageclasses") => &["parameters", "reclaimPolicy"],
-        ("apiextensions.k8s.io", _) => &["spec.scope", "spec.group", "spec.names.kind", "spec.names.plural"],
+        ("apiextensions.k8s.io", _) => &[
+            "spec.scope",
+            "spec.group",
+            "spec.names.kind",
+            "spec.names.plural",
+        ],
         ("", "secrets") => &["type"],
         _ => &[],
     };
@@ -202,7 +207,8 @@ fn confined(kind: &Kind, before: &Value, value: &Value, causes: &mut Vec<Cause>)
             if differs("/roleRef") =>
         {
             let part = |name: &str| value.pointer(&format!("/roleRef/{name}")).cloned();
-            let shown = json!({"APIGroup": part("apiGroup"), "Kind": part("kind"), "Name": part("name")});
+            let shown =
+                json!({"APIGroup": part("apiGroup"), "Kind": part("kind"), "Name": part("name")});
             causes.push(Cause::invalid("roleRef", &shown, "cannot change roleRef"));
         }
         ("scheduling.k8s.io", _) => {
@@ -223,7 +229,11 @@ fn confined(kind: &Kind, before: &Value, value: &Value, causes: &mut Vec<Cause>)
             if !(indexed && both) {
                 let now = value.pointer("/spec/completions").cloned();
                 let now = now.unwrap_or_default();
-                causes.push(Cause::invalid("spec.completions", &now, "field is immutable"));
+                causes.push(Cause::invalid(
+                    "spec.completions",
+                    &now,
+                    "field is immutable",
+                ));
             }
         }
         ("", "services") if differs("/spec/clusterIP") => {
@@ -231,9 +241,7 @@ fn confined(kind: &Kind, before: &Value, value: &Value, causes: &mut Vec<Cause>)
                 let text = value.pointer("/spec/clusterIP").and_then(Value::as_str);
                 text.unwrap_or_default().to_owned()
             };
-            let stays = |value: &Value| {
-                value.pointer("/spec/type") != Some(&json!("ExternalName"))
-            };
+            let stays = |value: &Value| value.pointer("/spec/type") != Some(&json!("ExternalName"));
             if !text(before).is_empty() && stays(before) && stays(value) {
                 let detail = "may not change once set";
                 let now = json!([text(value)]);

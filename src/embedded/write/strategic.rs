@@ -136,7 +136,10 @@ fn merge_list(
         }
         return Ok(());
     };
-    let before: Vec<Value> = list.iter().filter_map(|item| item.get(key).cloned()).collect();
+    let before: Vec<Value> = list
+        .iter()
+        .filter_map(|item| item.get(key).cloned())
+        .collect();
     for item in items {
         let Some(id) = item.get(key) else {
             return Err(Status::bad_request(format!(

@@ -74,8 +74,7 @@ pub(super) fn container(container: &Value, at: &str, causes: &mut Vec<Cause>) {
         let name = text(port, "/name");
         let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
         if !name.bytes().all(good) {
-            let detail =
-                "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)";
+            let detail = "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)";
             causes.push(Cause::invalid(format!("{at}.name"), &name.into(), detail));
         }
     }
@@ -86,7 +85,11 @@ pub(super) fn container(container: &Value, at: &str, causes: &mut Vec<Cause>) {
         }
         if env.get("valueFrom").is_some() && !text(env, "/value").is_empty() {
             let detail = "may not be specified when `value` is not empty";
-            causes.push(Cause::invalid(format!("{at}.valueFrom"), &"".into(), detail));
+            causes.push(Cause::invalid(
+                format!("{at}.valueFrom"),
+                &"".into(),
+                detail,
+            ));
         }
     }
     resources(container, at, causes);

@@ -56,8 +56,7 @@ pub(super) fn look(kind: &Kind, value: &Value, causes: &mut Vec<Cause>) {
         ("scheduling.k8s.io", _) => {
             let number = value.get("value").and_then(Value::as_i64).unwrap_or(0);
             if number > 1_000_000_000 && !text(value, "/metadata/name").starts_with("system-") {
-                let detail =
-                    "maximum allowed value of a user defined priority is 1000000000";
+                let detail = "maximum allowed value of a user defined priority is 1000000000";
                 causes.push(Cause::forbidden("value", detail));
             }
         }
@@ -111,7 +110,11 @@ fn volume(value: &Value, causes: &mut Vec<Cause>) {
     }
     if spec.get("capacity").is_none() {
         causes.push(Cause::required("spec.capacity", ""));
-        causes.push(Cause::unsupported("spec.capacity", &Value::Null, &["storage"]));
+        causes.push(Cause::unsupported(
+            "spec.capacity",
+            &Value::Null,
+            &["storage"],
+        ));
     }
     // Whatever is none of these says where the volume is.
     const ABOUT: &[&str] = &[

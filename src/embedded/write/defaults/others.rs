@@ -10,7 +10,6 @@ pub(super) fn apply(group: &str, plural: &str, value: &mut Value) {
         return;
     };
     match (group, plural) {
-        ("" | "events.k8s.io", "events") => event(root),
         ("", "endpoints") => {
             for subset in list(root, "subsets") {
                 for port in list(subset, "ports") {
@@ -80,8 +79,8 @@ pub(super) fn apply(group: &str, plural: &str, value: &mut Value) {
 /// Where a daemon set counts its templates, as it did before objects had generations.
 const GENERATION: &str = "deprecated.daemonset.template.generation";
 
-/// Fields of events are always there, even if they say nothing.
-fn event(root: &mut Map<String, Value>) {
+/// Fields of events are always there, even if they say nothing; they are nobody's.
+pub(in crate::embedded::write) fn event(root: &mut Map<String, Value>) {
     for (field, nothing) in [
         ("source", json!({})),
         ("firstTimestamp", Value::Null),
@@ -255,12 +254,19 @@ mod tests {
         let filled = filled("", "limitranges", range);
         let limit = &filled["spec"]["limits"][0];
         assert_eq!(limit["default"], json!({"cpu": "1"}));
-        assert_eq!(limit["defaultRequest"], json!({"cpu": "1", "memory": "1Mi"}));
+        assert_eq!(
+            limit["defaultRequest"],
+            json!({"cpu": "1", "memory": "1Mi"})
+        );
     }
 
     #[test]
     fn policies_are_about_what_comes_in() {
-        let filled = filled("networking.k8s.io", "networkpolicies", json!({"spec": {"podSelector": {}}}));
+        let filled = filled(
+            "networking.k8s.io",
+            "networkpolicies",
+            json!({"spec": {"podSelector": {}}}),
+        );
         assert_eq!(filled["spec"]["policyTypes"], json!(["Ingress"]));
     }
 }
