@@ -5,18 +5,6 @@
 /// Cases whose answers differ, and why.
 const KNOWN: &[(&str, &str)] = &[
     (
-        "the namespace goes",
-        "namespaces that go have a grace period of none written out",
-    ),
-    (
-        "limits are kept",
-        "nobody notes who owns a container's resources as such",
-    ),
-    (
-        "a pod within the quota",
-        "nobody notes who owns a container's resources as such",
-    ),
-    (
         "a claim that fits",
         "claims in use are not protected by a finalizer",
     ),

@@ -1,0 +1,129 @@
+//! KWOK's own kinds, seen by a client: stages that users write, and what containers print.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::BodyExt as _;
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kube::api::Api;
+use kube::runtime::wait::await_condition;
+use serde_json::{Value, json};
+
+use ksail::embedded::InProcess;
+
+fn on_a_cluster<F: Future<Output = ()>>(test: impl FnOnce(InProcess) -> F) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let cluster = InProcess::new().await.unwrap();
+        let limit = Duration::from_mins(1);
+        tokio::time::timeout(limit, test(cluster)).await.unwrap();
+    });
+}
+
+async fn ask(cluster: &InProcess, method: &str, path: &str, body: &Value) -> (u16, String) {
+    let body = match body {
+        Value::Null => Bytes::new(),
+        body => Bytes::from(body.to_string()),
+    };
+    let request = Request::builder().method(method).uri(path).body(body);
+    let response = cluster.call(request.unwrap()).await;
+    let code = response.status().as_u16();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (code, String::from_utf8_lossy(&body).into_owned())
+}
+
+async fn create(cluster: &InProcess, path: &str, body: Value) {
+    let (code, said) = ask(cluster, "POST", path, &body).await;
+    assert_eq!(code, 201, "{said}");
+}
+
+fn pod(name: &str) -> Value {
+    json!({
+        "metadata": {"name": name, "labels": {"app": name}},
+        "spec": {"nodeName": "one", "containers": [{"name": "main", "image": "x"}]},
+    })
+}
+
+const STAGES: &str = "/apis/kwok.x-k8s.io/v1alpha1/stages";
+const PODS: &str = "/api/v1/namespaces/default/pods";
+
+#[test]
+fn users_stages_drive_pods_in_place_of_those_built_in() {
+    on_a_cluster(|cluster| async move {
+        create(&cluster, STAGES, json!({
+            "metadata": {"name": "pod-fails"},
+            "spec": {
+                "resourceRef": {"apiGroup": "v1", "kind": "Pod"},
+                "selector": {
+                    "matchLabels": {"app": "sad"},
+                    "matchExpressions": [{"key": ".status.phase", "operator": "In", "values": ["Pending"]}],
+                },
+                "weight": 1,
+                "delay": {"durationMilliseconds": 5, "jitterDurationMilliseconds": 10},
+                "next": {"statusTemplate": "phase: Failed\nreason: {{ .metadata.name | Quote }}\nstartTime: {{ Now | Quote }}\ncontainerStatuses:\n{{ range .spec.containers }}\n- {name: {{ .name }}, image: {{ .image }}, imageID: \"\", ready: false, restartCount: 3}\n{{ end }}\n"},
+            },
+        })).await;
+        create(
+            &cluster,
+            "/api/v1/nodes",
+            json!({"metadata": {"name": "one"}}),
+        )
+        .await;
+        create(&cluster, PODS, pod("sad")).await;
+        create(&cluster, PODS, pod("left")).await;
+        let pods: Api<Pod> = Api::default_namespaced(cluster.client());
+        let failed = |pod: Option<&Pod>| {
+            let status = pod.and_then(|pod| pod.status.as_ref());
+            status.and_then(|status| status.phase.as_deref()) == Some("Failed")
+        };
+        let sad = await_condition(pods.clone(), "sad", failed)
+            .await
+            .unwrap()
+            .unwrap();
+        let status = sad.status.unwrap();
+        assert_eq!(status.reason.as_deref(), Some("sad"));
+        assert_eq!(status.container_statuses.unwrap()[0].restart_count, 3);
+        // No stage takes it, and what is built in stands back.
+        let left = pods.get("left").await.unwrap().status.unwrap();
+        assert_eq!(left.phase.as_deref(), Some("Pending"));
+        // Nodes have no stage, so they live as ever.
+        let nodes: Api<Node> = Api::all(cluster.client());
+        let ready = |node: Option<&Node>| {
+            let conditions = node.and_then(|node| node.status.as_ref()?.conditions.as_ref());
+            conditions
+                .is_some_and(|all| all.iter().any(|c| c.type_ == "Ready" && c.status == "True"))
+        };
+        await_condition(nodes, "one", ready).await.unwrap();
+    });
+}
+
+#[test]
+fn containers_print_what_logs_objects_say() {
+    on_a_cluster(|cluster| async move {
+        create(
+            &cluster,
+            "/api/v1/nodes",
+            json!({"metadata": {"name": "one"}}),
+        )
+        .await;
+        create(&cluster, PODS, pod("talks")).await;
+        let log = format!("{PODS}/talks/log");
+        let (code, said) = ask(&cluster, "GET", &log, &Value::Null).await;
+        assert_eq!(code, 501);
+        assert!(said.contains("Logs object of kwok.x-k8s.io"), "{said}");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "one\ntwo\nthree\n").unwrap();
+        create(&cluster, "/apis/kwok.x-k8s.io/v1alpha1/clusterlogs", json!({
+            "metadata": {"name": "all"},
+            "spec": {"selector": {"matchNamespaces": ["default"]}, "logs": [{"containers": ["main"], "logsFile": file.path()}]},
+        })).await;
+        let (code, said) = ask(&cluster, "GET", &log, &Value::Null).await;
+        assert_eq!((code, said.as_str()), (200, "one\ntwo\nthree\n"));
+        let (_, said) = ask(&cluster, "GET", &format!("{log}?tailLines=1"), &Value::Null).await;
+        assert_eq!(said, "three\n");
+    });
+}
