@@ -7,8 +7,7 @@ use std::time::Duration;
 use jiff::{Timestamp, ToSpan as _, Zoned, tz::TimeZone};
 use serde_json::{Value, json};
 
-use super::owned::{is_going, number, owner_key, owner_reference, set_status, text};
-use super::pods::owner_of;
+use super::owned::{is_going, is_of, number, owner_key, owner_reference, set_status, text};
 use super::{Context, Controller, Event, Next};
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::Status;
@@ -47,7 +46,7 @@ impl Controller for CronJobs {
             .list(&jobs, object.namespace())
             .objects
             .into_iter()
-            .filter(|job| owner_of(&job.value()) == text(&value, "/metadata/uid"))
+            .filter(|job| is_of(job, object.uid()))
             .collect();
         clean_up(context, &jobs, &value, &own).await?;
         let (last, next) = run_due(context, &kind, &jobs, &object, &own).await?;
@@ -228,7 +227,7 @@ async fn tell(
     let own: Vec<&Arc<Object>> = listing
         .objects
         .iter()
-        .filter(|job| owner_of(&job.value()) == uid)
+        .filter(|job| is_of(job, uid))
         .collect();
     let active: Vec<Value> = own
         .iter()

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::owned::{
-    count, create_pod, delete_pod, is_going, number, owner_key, owner_reference, portion,
+    count, create_pod, delete_pod, is_going, is_of, number, owner_key, owner_reference, portion,
     set_status, text,
 };
-use super::pods::owner_of;
 use super::{Context, Controller, Next, Pod, template};
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::Status;
@@ -255,7 +254,7 @@ pub(super) async fn keep_revision(
     let mut own: Vec<Arc<Object>> = listing
         .objects
         .into_iter()
-        .filter(|revision| owner_of(&revision.value()) == uid)
+        .filter(|revision| is_of(revision, uid))
         .collect();
     own.sort_by_key(|revision| number(&revision.value(), "/revision"));
     let last = own

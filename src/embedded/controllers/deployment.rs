@@ -6,9 +6,8 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::owned::{
-    count, is_going, number, owner_key, owner_reference, portion, set_status, text,
+    count, is_going, is_of, number, owner_key, owner_reference, portion, set_status, text,
 };
-use super::pods::owner_of;
 use super::{Context, Controller, Event, Next, template};
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::Status;
@@ -149,11 +148,11 @@ impl Rollout<'_> {
         let mut sets: Vec<Set> = listing
             .objects
             .into_iter()
+            .filter(|object| is_of(object, uid))
             .map(|object| Set {
                 value: object.value(),
                 object,
             })
-            .filter(|set| owner_of(&set.value) == uid)
             .collect();
         sets.sort_by_key(Set::revision);
         let template = self

@@ -66,8 +66,12 @@ type Due = BTreeSet<(Place, Why)>;
 
 impl Graph {
     fn take(&mut self, bucket: &Arc<str>, kind: ChangeKind, object: &Object, due: &mut Due) {
+        // Most of what is written is owned by nobody and owns nothing, or is where it was.
+        let known = object.owners().is_empty() && !object.is_going() && kind != ChangeKind::Deleted;
         let place: Place = (Arc::clone(bucket), object.key().to_owned());
-        let value = object.value();
+        if known && !self.owners.contains_key(&place) {
+            return;
+        }
         for owner in self.owners.remove(&place).unwrap_or_default() {
             if let Some(owned) = self.owned.get_mut(&owner) {
                 owned.remove(&place);
@@ -82,20 +86,17 @@ impl Graph {
                 due.insert((at, Why::Waits));
             }
         }
-        let uid = text(&value, "/metadata/uid").to_owned();
+        let uid = object.uid().to_owned();
         if kind == ChangeKind::Deleted {
             self.uids.remove(&place);
             let owned = self.owned.get(&uid).into_iter().flatten();
             due.extend(owned.map(|place| (place.clone(), Why::Owners)));
             return;
         }
-        let owners = value
-            .pointer("/metadata/ownerReferences")
-            .and_then(Value::as_array);
-        let owners: Vec<String> = owners
-            .into_iter()
-            .flatten()
-            .map(|owner| text(owner, "/uid").to_owned())
+        let owners: Vec<String> = object
+            .owners()
+            .iter()
+            .map(|owner| owner.uid.to_string())
             .collect();
         for owner in &owners {
             self.owned
@@ -109,9 +110,10 @@ impl Graph {
                 due.insert((place.clone(), Why::Owners));
             }
         }
-        if is_going(&value)
-            && (has_finalizer(&value, "foregroundDeletion") || has_finalizer(&value, "orphan"))
-        {
+        let waits = |value: &Value| {
+            has_finalizer(value, "foregroundDeletion") || has_finalizer(value, "orphan")
+        };
+        if object.is_going() && waits(&object.value()) {
             self.uids.insert(place.clone(), uid);
             due.insert((place, Why::Waits));
         }
@@ -216,7 +218,7 @@ fn is_there(server: &Server, namespace: &str, owner: &Value) -> bool {
         return true;
     };
     let found = server.get(&kind, namespace, text(owner, "/name"));
-    found.is_some_and(|found| text(&found.value(), "/metadata/uid") == text(owner, "/uid"))
+    found.is_some_and(|found| found.uid() == text(owner, "/uid"))
 }
 
 /// Lets an object go that waits for what it owns: after them, or having set them free.

@@ -39,14 +39,13 @@ pub(super) fn owner_reference(kind: &Kind, owner: &Value) -> Value {
 
 /// The key of the object of a kind that controls another.
 pub(super) fn owner_key(object: &Object, kind: &str) -> Option<String> {
-    let value = object.value();
-    let owners = value.pointer("/metadata/ownerReferences")?.as_array()?;
-    let owner = owners.iter().find(|owner| {
-        owner.get("controller").and_then(Value::as_bool) == Some(true)
-            && owner.get("kind").and_then(Value::as_str) == Some(kind)
-    })?;
-    let name = owner.get("name")?.as_str()?;
-    Some(format!("{}/{name}", object.namespace()))
+    let owner = object.controller().filter(|owner| &*owner.kind == kind)?;
+    Some(format!("{}/{}", object.namespace(), owner.name))
+}
+
+/// Whether an object is controlled by the one with a uid.
+pub(super) fn is_of(object: &Object, uid: &str) -> bool {
+    object.controller().is_some_and(|owner| &*owner.uid == uid)
 }
 
 /// Creates a pod that an object controls.

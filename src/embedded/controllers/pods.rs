@@ -24,6 +24,51 @@ pub(in crate::embedded) struct Pod {
     pub(in crate::embedded) created: Box<str>,
     /// What it asks for.
     pub(in crate::embedded) asks: Usage,
+    /// Whether a job controls it.
+    pub(in crate::embedded) job: bool,
+    /// Who is to find it a node.
+    pub(in crate::embedded) scheduler: Box<str>,
+    /// Whether that has to wait for somebody's consent.
+    pub(in crate::embedded) gated: bool,
+    /// What it keeps from others; most pods nothing.
+    pub(in crate::embedded) pushes: Option<Box<Pushes>>,
+}
+
+/// What a pod keeps from others on its node, or near it.
+#[derive(Clone)]
+pub(in crate::embedded) struct Pushes {
+    /// Ports of the node.
+    pub(in crate::embedded) ports: Vec<i64>,
+    /// Places where it wants certain other pods not to be.
+    pub(in crate::embedded) away: Vec<Value>,
+}
+
+impl Pushes {
+    fn read(pod: &Value) -> Option<Box<Self>> {
+        let list = |value: &Value, at: &str| -> Vec<Value> {
+            let list = value.pointer(at).and_then(Value::as_array);
+            list.cloned().unwrap_or_default()
+        };
+        let away = "/spec/affinity/podAntiAffinity/requiredDuringSchedulingIgnoredDuringExecution";
+        let pushes = Self {
+            ports: host_ports(pod),
+            away: list(pod, away),
+        };
+        (!pushes.ports.is_empty() || !pushes.away.is_empty()).then(|| Box::new(pushes))
+    }
+}
+
+/// The ports of its node that a pod wants.
+pub(in crate::embedded) fn host_ports(pod: &Value) -> Vec<i64> {
+    fn list<'a>(value: &'a Value, at: &str) -> impl Iterator<Item = &'a Value> {
+        let list = value.pointer(at).and_then(Value::as_array);
+        list.into_iter().flatten()
+    }
+    let ports = list(pod, "/spec/containers").flat_map(|container| list(container, "/ports"));
+    ports
+        .filter_map(|port| port.get("hostPort")?.as_i64())
+        .filter(|port| *port > 0)
+        .collect()
 }
 
 /// Resources, in thousandths.
@@ -52,12 +97,21 @@ impl Pod {
         let (ready, ready_since) = readiness(&value);
         Self {
             object: Arc::clone(object),
-            owner: owner_of(&value).into(),
+            owner: object
+                .controller()
+                .map(|owner| owner.uid.clone())
+                .unwrap_or_default(),
             node: text("/spec/nodeName"),
             phase: text("/status/phase"),
             ready,
             ready_since,
-            going: value.pointer("/metadata/deletionTimestamp").is_some(),
+            going: object.is_going(),
+            job: object
+                .controller()
+                .is_some_and(|owner| &*owner.kind == "Job"),
+            scheduler: text("/spec/schedulerName"),
+            gated: value.pointer("/spec/schedulingGates/0").is_some(),
+            pushes: Pushes::read(&value),
             created: text("/metadata/creationTimestamp"),
             asks: asks_of(&value),
         }
@@ -92,19 +146,6 @@ fn readiness(value: &Value) -> (bool, i64) {
         text("status") == Some("True"),
         since.map_or(0, jiff::Timestamp::as_second),
     )
-}
-
-/// The uid of the object that controls another; empty if none does.
-pub(in crate::embedded) fn owner_of(value: &Value) -> &str {
-    let owners = value
-        .pointer("/metadata/ownerReferences")
-        .and_then(Value::as_array);
-    let controls = |owner: &&Value| owner.get("controller").and_then(Value::as_bool) == Some(true);
-    let owner = owners.into_iter().flatten().find(controls);
-    owner
-        .and_then(|owner| owner.get("uid"))
-        .and_then(Value::as_str)
-        .unwrap_or_default()
 }
 
 fn asks_of(value: &Value) -> Usage {
@@ -145,6 +186,8 @@ pub(in crate::embedded) struct Index {
     by_owner: HashMap<Box<str>, BTreeMap<Box<str>, Arc<Pod>>>,
     by_node: HashMap<Box<str>, BTreeMap<Box<str>, Arc<Pod>>>,
     used: HashMap<Box<str>, Usage>,
+    /// Those that keep something from others.
+    pushing: BTreeMap<Box<str>, Arc<Pod>>,
 }
 
 impl Pods {
@@ -210,6 +253,9 @@ impl Index {
                     .add(pod.asks, 1);
             }
         }
+        if pod.pushes.is_some() {
+            self.pushing.insert(key.clone(), Arc::clone(&pod));
+        }
         self.by_key.insert(key, pod);
     }
 
@@ -217,6 +263,7 @@ impl Index {
         let Some(pod) = self.by_key.remove(key) else {
             return;
         };
+        self.pushing.remove(key);
         if let Some(owned) = self.by_owner.get_mut(&pod.owner) {
             owned.remove(key);
             if owned.is_empty() {
@@ -242,6 +289,16 @@ impl Index {
     #[allow(clippy::iter_over_hash_type, reason = "who asks sorts or counts")]
     pub(in crate::embedded) fn all(&self) -> impl Iterator<Item = &Arc<Pod>> {
         self.by_key.values()
+    }
+
+    /// How many there are.
+    pub(in crate::embedded) fn len(&self) -> usize {
+        self.by_key.len()
+    }
+
+    /// The pods that keep something from others.
+    pub(in crate::embedded) fn pushing(&self) -> impl Iterator<Item = &Arc<Pod>> {
+        self.pushing.values()
     }
 
     /// The pods of a node.

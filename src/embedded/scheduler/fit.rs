@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::node::{Node, Taint};
 use crate::embedded::api::selector::LabelSelector;
-use crate::embedded::controllers::pods::{Index, Usage};
+use crate::embedded::controllers::pods::{Index, Usage, host_ports};
 
 /// What a pod wants of a node.
 pub(in crate::embedded) struct Wants {
@@ -258,12 +258,7 @@ impl Wants {
             }
             found.spread.push(counts);
         }
-        if !self.ports.is_empty()
-            || nodes.len() * 4 > index.all().count()
-            || index.all().count() < 2000
-        {
-            self.find_repelled(index, namespace, &place, &mut found);
-        }
+        self.find_repelled(index, namespace, &place, &mut found);
         found
     }
 
@@ -275,32 +270,22 @@ impl Wants {
         found: &mut Neighbours,
     ) {
         for pod in index
-            .all()
+            .pushing()
             .filter(|pod| !pod.has_ended() && !pod.node.is_empty())
         {
-            // Most pods say nothing of the kind, and their text tells so at once.
-            let text = pod.object.bytes();
-            if contains(text, b"podAntiAffinity") {
-                let value = pod.object.value();
-                let at = format!("/spec/affinity/podAntiAffinity/{REQUIRED}");
-                for term in list(&value, &at) {
-                    let want = Nearness::read(term, pod.object.namespace());
-                    if want.namespaces.iter().any(|own| own == namespace)
-                        && want
-                            .selector
-                            .matches(|name| self.labels.get(name).map(String::as_str))
-                        && let Some(at) = place(&pod.node, &want.topology)
-                    {
-                        found.repelled.insert((want.topology, at));
-                    }
+            let Some(pushes) = &pod.pushes else { continue };
+            for term in &pushes.away {
+                let want = Nearness::read(term, pod.object.namespace());
+                if want.namespaces.iter().any(|own| own == namespace)
+                    && want
+                        .selector
+                        .matches(|name| self.labels.get(name).map(String::as_str))
+                    && let Some(at) = place(&pod.node, &want.topology)
+                {
+                    found.repelled.insert((want.topology, at));
                 }
             }
-            if !self.ports.is_empty()
-                && contains(text, b"hostPort")
-                && host_ports(&pod.object.value())
-                    .iter()
-                    .any(|port| self.ports.contains(port))
-            {
+            if pushes.ports.iter().any(|port| self.ports.contains(port)) {
                 found.ports.insert(pod.node.to_string());
             }
         }
@@ -398,18 +383,6 @@ impl Wants {
         };
         self.tolerations.iter().any(|t| is_tolerated(t, &cordon))
     }
-}
-
-fn contains(text: &[u8], word: &[u8]) -> bool {
-    text.windows(word.len()).any(|window| window == word)
-}
-
-fn host_ports(pod: &Value) -> Vec<i64> {
-    let ports = list(pod, "/spec/containers").flat_map(|container| list(container, "/ports"));
-    ports
-        .filter_map(|port| port.get("hostPort")?.as_i64())
-        .filter(|port| *port > 0)
-        .collect()
 }
 
 fn is_tolerated(toleration: &Value, taint: &Taint) -> bool {

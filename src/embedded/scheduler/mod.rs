@@ -25,6 +25,8 @@ const ENOUGH: usize = 100;
 #[derive(Default)]
 pub(super) struct Scheduler {
     nodes: BTreeMap<String, Arc<Node>>,
+    /// The same in order, made anew when one comes or goes.
+    ring: Vec<Arc<Node>>,
     /// Pods that no node took; looked at again when nodes or pods change.
     waiting: BTreeSet<String>,
     /// Where the last search ended, so that nodes are filled in turn.
@@ -36,42 +38,36 @@ impl Controller for Scheduler {
         &[("", "nodes"), ("", "pods"), ("", "persistentvolumeclaims")]
     }
 
-    fn keys(&mut self, _: &Context, source: usize, change: &Change) -> Vec<String> {
+    fn keys(&mut self, context: &Context, source: usize, change: &Change) -> Vec<String> {
         let object = &change.object;
         if source == 0 {
             let name = object.name().to_owned();
             if change.kind == ChangeKind::Deleted {
                 self.nodes.remove(&name);
+                self.ring.clear();
             } else {
                 let node = Node::read(object);
                 if self.nodes.get(&name).is_some_and(|old| old.is_like(&node)) {
                     return Vec::new();
                 }
                 self.nodes.insert(name, Arc::new(node));
+                self.ring.clear();
             }
             return self.waiting.iter().cloned().collect();
         }
         if source == 2 {
             return self.waiting.iter().cloned().collect();
         }
-        let value = object.value();
-        let text = |at: &str| {
-            value
-                .pointer(at)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-        };
-        if change.kind == ChangeKind::Deleted
-            || matches!(text("/status/phase"), "Succeeded" | "Failed")
-        {
+        let index = context.pods.look();
+        // As it is by now: what it was in between matters to nobody.
+        let pod = index.get(object.key()).filter(|pod| !pod.has_ended());
+        let Some(pod) = pod.filter(|_| change.kind != ChangeKind::Deleted) else {
             self.waiting.remove(object.key());
             // Its place is free again.
             return self.waiting.iter().cloned().collect();
-        }
-        let ours = text("/spec/nodeName").is_empty()
-            && text("/spec/schedulerName") == NAME
-            && value.pointer("/metadata/deletionTimestamp").is_none()
-            && value.pointer("/spec/schedulingGates/0").is_none();
+        };
+        let ours = pod.node.is_empty() && &*pod.scheduler == NAME && !pod.going && !pod.gated;
+        drop(index);
         if !ours {
             let was = self.waiting.remove(object.key());
             // A pod that came to a node may be what others want to be near.
@@ -130,13 +126,13 @@ impl Scheduler {
         let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
         let mut best: Option<(i128, &str)> = None;
         let mut found = 0;
-        let count = self.nodes.len();
+        if self.ring.is_empty() {
+            self.ring = self.nodes.values().cloned().collect();
+        }
+        let count = self.ring.len();
         let start = if count == 0 { 0 } else { self.last % count };
-        let in_turn = self
-            .nodes
-            .values()
-            .skip(start)
-            .chain(self.nodes.values().take(start));
+        let (before, after) = self.ring.split_at(start);
+        let in_turn = after.iter().chain(before);
         for (passed, node) in in_turn.enumerate() {
             let used = index.used_on(&node.name);
             match wants.check(node, used, asks, &near) {
@@ -202,7 +198,7 @@ async fn bind(context: &Context, pod: &Object, node: &str) -> Result<(), Status>
         source: NAME,
     };
     // A flood of pods is not worth a flood of events.
-    let crowded = context.pods.look().all().count() > 2000;
+    let crowded = context.pods.look().len() > 2000;
     if !crowded {
         event.tell(context, &kind, pod).await;
     }

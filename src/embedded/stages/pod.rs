@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::embedded::api::status::Status;
-use crate::embedded::controllers::{Context, Controller, Next};
+use crate::embedded::controllers::{Context, Controller, Next, Pod};
 use crate::embedded::store::{Change, ChangeKind, Object};
 use crate::embedded::write::{self, Deletion, Options, Part};
 
@@ -28,7 +28,14 @@ impl Controller for Kubelet {
         if source == 0 {
             return match change.kind {
                 ChangeKind::Deleted => Vec::new(),
-                _ => vec![change.object.key().to_owned()],
+                _ => {
+                    let index = context.pods.look();
+                    let pod = index.get(change.object.key());
+                    let pod = pod.filter(|pod| is_our_turn(pod));
+                    pod.map(|_| change.object.key().to_owned())
+                        .into_iter()
+                        .collect()
+                }
             };
         }
         // Pods may have come to a node before it was there; those of a node that is gone are nobody's.
@@ -97,6 +104,11 @@ impl Controller for Kubelet {
             .await?;
         Ok(Next::Done)
     }
+}
+
+/// Whether there may be something to do about a pod: it is on a node, and neither runs for good nor has ended.
+fn is_our_turn(pod: &Pod) -> bool {
+    !pod.node.is_empty() && (pod.going || pod.job || !(&*pod.phase == "Running" || pod.has_ended()))
 }
 
 /// Whether a pod has something to finish: a job's has.

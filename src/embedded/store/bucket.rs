@@ -34,7 +34,8 @@ pub struct Change {
 }
 
 pub(super) struct Bucket {
-    objects: BTreeMap<Box<str>, Arc<Object>>,
+    /// Shared with forks until one of them writes.
+    objects: Arc<BTreeMap<Box<str>, Arc<Object>>>,
     window: VecDeque<Change>,
     /// Changes up to and including this revision are forgotten.
     forgotten: u64,
@@ -44,7 +45,7 @@ pub(super) struct Bucket {
 impl Default for Bucket {
     fn default() -> Self {
         Self {
-            objects: BTreeMap::new(),
+            objects: Arc::default(),
             window: VecDeque::new(),
             forgotten: 0,
             wake: Sender::new(0),
@@ -97,9 +98,8 @@ impl Bucket {
     }
 
     pub(super) fn insert(&mut self, object: Arc<Object>) {
-        let before = self
-            .objects
-            .insert(object.key().into(), Arc::clone(&object));
+        let before =
+            Arc::make_mut(&mut self.objects).insert(object.key().into(), Arc::clone(&object));
         let kind = match before {
             Some(_) => ChangeKind::Modified,
             None => ChangeKind::Added,
@@ -112,7 +112,7 @@ impl Bucket {
     }
 
     pub(super) fn remove(&mut self, object: Arc<Object>) {
-        let before = self.objects.remove(object.key());
+        let before = Arc::make_mut(&mut self.objects).remove(object.key());
         self.remember(Change {
             kind: ChangeKind::Deleted,
             object,
@@ -122,7 +122,7 @@ impl Bucket {
 
     /// Puts back an object from a snapshot: nothing happened, so no watch hears of it.
     pub(super) fn restore(&mut self, object: Arc<Object>) {
-        self.objects.insert(object.key().into(), object);
+        Arc::make_mut(&mut self.objects).insert(object.key().into(), object);
     }
 
     pub(super) fn floor(&mut self, revision: u64) {
@@ -162,7 +162,7 @@ impl Bucket {
 
     pub(super) fn fork(&self) -> Self {
         Self {
-            objects: self.objects.clone(),
+            objects: Arc::clone(&self.objects),
             window: self.window.clone(),
             forgotten: self.forgotten,
             wake: Sender::new(0),

@@ -14,7 +14,8 @@ mod watch;
 
 pub use bucket::{Change, ChangeKind};
 pub use log::{Log, Recovered};
-pub use object::Object;
+use object::Draft;
+pub use object::{Object, Owner};
 pub use watch::Watch;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -160,6 +161,8 @@ impl Store {
         expect: Expect,
         value: Value,
     ) -> Result<Arc<Object>, Miss> {
+        // Written out before the lock is taken: that is most of the work, and others may go on meanwhile.
+        let draft = Draft::new(value);
         let mut inner = self.lock();
         let current = inner.buckets.get(bucket).and_then(|b| b.get(key));
         match (expect, current) {
@@ -170,7 +173,7 @@ impl Store {
             }
             _ => {}
         }
-        let (object, parsed) = Object::stamp(inner.revision + 1, key, value);
+        let (object, parsed) = draft.stamp(inner.revision + 1, key);
         inner.commit(Record::put(bucket, &object))?;
         inner.keep_parsed(parsed);
         Ok(object)
@@ -184,6 +187,7 @@ impl Store {
         expect: u64,
         last: Value,
     ) -> Result<Arc<Object>, Miss> {
+        let draft = Draft::new(last);
         let mut inner = self.lock();
         let Some(current) = inner.buckets.get(bucket).and_then(|b| b.get(key)) else {
             return Err(Miss::Absent);
@@ -191,7 +195,7 @@ impl Store {
         if current.revision() != expect {
             return Err(Miss::Changed);
         }
-        let (object, _) = Object::stamp(inner.revision + 1, key, last);
+        let (object, _) = draft.stamp(inner.revision + 1, key);
         inner.commit(Record::delete(bucket, &object))?;
         Ok(object)
     }

@@ -1,5 +1,6 @@
 //! One object as it is kept: its JSON text, and what is asked of it often.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
@@ -8,63 +9,192 @@ use serde_json::{Map, Value};
 /// An object at one revision. It never changes; a write makes a new one.
 ///
 /// The text is what counts: it is what the log holds and what readers get. The parsed form is made on demand and kept
-/// only while somebody holds it, so that an idle cluster of many objects stays small.
+/// only while somebody holds it, so that an idle cluster of many objects stays small. What followers ask of every change
+/// — labels, owners, whether it is going — is read once, when the object is made.
 pub struct Object {
     revision: u64,
     key: Box<str>,
-    labels: Box<[(Box<str>, Box<str>)]>,
+    marks: Marks,
     bytes: Bytes,
     parsed: Mutex<Weak<Value>>,
 }
 
-impl Object {
-    /// Gives a value its revision and freezes it.
-    pub(super) fn stamp(revision: u64, key: &str, mut value: Value) -> (Arc<Self>, Arc<Value>) {
+/// What the metadata says that is asked of it often.
+#[derive(Default)]
+struct Marks {
+    uid: Box<str>,
+    labels: Box<[(Box<str>, Box<str>)]>,
+    owners: Box<[Owner]>,
+    going: bool,
+}
+
+/// An object that owns another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// Such as `ReplicaSet`.
+    pub kind: Box<str>,
+    /// Its name; the namespace is the object's own, if it has one.
+    pub name: Box<str>,
+    /// Which of those that ever had the name.
+    pub uid: Box<str>,
+    /// Whether it is the one that controls the object.
+    pub controls: bool,
+}
+
+/// A value on its way into the store: written out as far as that goes before its revision is known.
+pub(super) struct Draft {
+    value: Value,
+    text: String,
+    /// Where the revision comes.
+    gap: Range<usize>,
+    marks: Marks,
+}
+
+impl Draft {
+    /// Writes a value out; its revision is left open.
+    pub(super) fn new(mut value: Value) -> Self {
         if let Some(root) = value.as_object_mut() {
             let metadata = root
                 .entry("metadata")
                 .or_insert_with(|| Value::Object(Map::new()));
             if let Some(metadata) = metadata.as_object_mut() {
-                metadata.insert("resourceVersion".to_owned(), revision.to_string().into());
+                metadata.insert("resourceVersion".to_owned(), Value::Null);
             }
         }
-        let bytes = Bytes::from(value.to_string());
-        let labels = labels_of(&value);
-        let parsed = Arc::new(value);
-        let object = Self {
+        let (text, gap) = write_out(&value);
+        Self {
+            marks: Marks::read(&value),
+            value,
+            text,
+            gap,
+        }
+    }
+
+    /// Gives it its revision and freezes it.
+    pub(super) fn stamp(mut self, revision: u64, key: &str) -> (Arc<Object>, Arc<Value>) {
+        if self.gap.is_empty() {
+            // Not an object, so there is no place for a revision.
+            return self.freeze(revision, key);
+        }
+        let digits = revision.to_string();
+        self.text
+            .replace_range(self.gap.clone(), &format!("\"{digits}\""));
+        if let Some(Value::Object(metadata)) = self.value.get_mut("metadata") {
+            metadata.insert("resourceVersion".to_owned(), digits.into());
+        }
+        self.freeze(revision, key)
+    }
+
+    fn freeze(self, revision: u64, key: &str) -> (Arc<Object>, Arc<Value>) {
+        let parsed = Arc::new(self.value);
+        let object = Object {
             revision,
             key: key.into(),
-            labels,
-            bytes,
+            marks: self.marks,
+            bytes: Bytes::from(self.text.into_boxed_str().into_boxed_bytes()),
             parsed: Mutex::new(Arc::downgrade(&parsed)),
         };
         (Arc::new(object), parsed)
     }
+}
 
+/// The text of a value, and where in it the revision stands.
+fn write_out(value: &Value) -> (String, Range<usize>) {
+    let Some(root) = value.as_object() else {
+        return (value.to_string(), 0..0);
+    };
+    let mut text = String::with_capacity(1024);
+    let mut gap = 0..0;
+    let separate = |text: &mut String, first: bool| text.push(if first { '{' } else { ',' });
+    for (at, (name, inner)) in root.iter().enumerate() {
+        separate(&mut text, at == 0);
+        push_name(&mut text, name);
+        match inner.as_object().filter(|_| name == "metadata") {
+            Some(metadata) => {
+                for (at, (name, inner)) in metadata.iter().enumerate() {
+                    separate(&mut text, at == 0);
+                    push_name(&mut text, name);
+                    let start = text.len();
+                    push_value(&mut text, inner);
+                    if name == "resourceVersion" {
+                        gap = start..text.len();
+                    }
+                }
+                text.push('}');
+            }
+            None => push_value(&mut text, inner),
+        }
+    }
+    text.push('}');
+    (text, gap)
+}
+
+fn push_name(text: &mut String, name: &str) {
+    push_value(text, &Value::from(name));
+    text.push(':');
+}
+
+fn push_value(text: &mut String, value: &Value) {
+    use std::fmt::Write as _;
+    // Writing to a text cannot fail.
+    let _ = write!(text, "{value}");
+}
+
+impl Marks {
+    fn read(value: &Value) -> Self {
+        let Some(metadata) = value.get("metadata") else {
+            return Self::default();
+        };
+        let text = |value: &Value, name: &str| -> Box<str> {
+            let text = value.get(name).and_then(Value::as_str);
+            text.unwrap_or_default().into()
+        };
+        let labels = metadata.get("labels").and_then(Value::as_object);
+        let owners = metadata.get("ownerReferences").and_then(Value::as_array);
+        Self {
+            uid: text(metadata, "uid"),
+            labels: labels
+                .into_iter()
+                .flatten()
+                .filter_map(|(key, value)| Some((key.as_str().into(), value.as_str()?.into())))
+                .collect(),
+            owners: owners
+                .into_iter()
+                .flatten()
+                .map(|owner| Owner {
+                    kind: text(owner, "kind"),
+                    name: text(owner, "name"),
+                    uid: text(owner, "uid"),
+                    controls: owner.get("controller").and_then(Value::as_bool) == Some(true),
+                })
+                .collect(),
+            going: metadata.get("deletionTimestamp").is_some(),
+        }
+    }
+}
+
+impl Object {
     /// Freezes a value that is not to be written, with the revision that it carries.
     pub fn unsaved(key: &str, value: Value) -> Arc<Self> {
         let revision = value.pointer("/metadata/resourceVersion");
         let revision = revision.and_then(|text| text.as_str()?.parse().ok());
-        let bytes = Bytes::from(value.to_string());
-        Arc::new(Self {
-            revision: revision.unwrap_or(0),
-            key: key.into(),
-            labels: labels_of(&value),
-            bytes,
-            parsed: Mutex::new(Weak::new()),
-        })
+        Self::frozen(revision.unwrap_or(0), key, &value, value.to_string().into())
     }
 
     /// Takes an object from the log; `None` if its text is no JSON.
     pub(super) fn read(revision: u64, key: &str, bytes: Bytes) -> Option<Arc<Self>> {
         let value: Value = serde_json::from_slice(&bytes).ok()?;
-        Some(Arc::new(Self {
+        Some(Self::frozen(revision, key, &value, bytes))
+    }
+
+    fn frozen(revision: u64, key: &str, value: &Value, bytes: Bytes) -> Arc<Self> {
+        Arc::new(Self {
             revision,
             key: key.into(),
-            labels: labels_of(&value),
+            marks: Marks::read(value),
             bytes,
             parsed: Mutex::new(Weak::new()),
-        }))
+        })
     }
 
     /// The revision of the write that made it.
@@ -89,10 +219,30 @@ impl Object {
         self.key.split_once('/').map_or("", |(_, name)| name)
     }
 
+    /// Which of those that ever had the name.
+    pub fn uid(&self) -> &str {
+        &self.marks.uid
+    }
+
     /// The value of a label.
     pub fn label(&self, name: &str) -> Option<&str> {
-        let found = self.labels.iter().find(|(key, _)| &**key == name)?;
+        let found = self.marks.labels.iter().find(|(key, _)| &**key == name)?;
         Some(&found.1)
+    }
+
+    /// What owns it.
+    pub fn owners(&self) -> &[Owner] {
+        &self.marks.owners
+    }
+
+    /// What controls it.
+    pub fn controller(&self) -> Option<&Owner> {
+        self.marks.owners.iter().find(|owner| owner.controls)
+    }
+
+    /// Whether it is on its way out.
+    pub fn is_going(&self) -> bool {
+        self.marks.going
     }
 
     /// The JSON text.
@@ -113,12 +263,40 @@ impl Object {
     }
 }
 
-fn labels_of(value: &Value) -> Box<[(Box<str>, Box<str>)]> {
-    let Some(Value::Object(labels)) = value.pointer("/metadata/labels") else {
-        return Box::default();
-    };
-    labels
-        .iter()
-        .filter_map(|(key, value)| Some((key.as_str().into(), value.as_str()?.into())))
-        .collect()
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::Draft;
+
+    #[test]
+    fn the_text_is_that_of_the_value_with_its_revision() {
+        for value in [
+            json!({"metadata": {"name": "x", "resourceVersion": "3", "labels": {"a": "\"b\""}}, "data": {"metadata": 1}}),
+            json!({"spec": {"metadata": {"resourceVersion": "9"}}}),
+            json!({}),
+            json!({"metadata": []}),
+            json!([1]),
+        ] {
+            let (object, parsed) = Draft::new(value).stamp(12345, "a/x");
+            let read: Value = serde_json::from_slice(object.bytes()).unwrap();
+            assert_eq!(read, *parsed);
+            assert_eq!(object.bytes(), parsed.to_string().as_bytes());
+        }
+    }
+
+    #[test]
+    fn what_is_asked_often_is_at_hand() {
+        let owners = json!([
+            {"kind": "Node", "name": "n", "uid": "1"},
+            {"kind": "ReplicaSet", "name": "web", "uid": "2", "controller": true},
+        ]);
+        let value =
+            json!({"metadata": {"uid": "7", "labels": {"app": "web"}, "ownerReferences": owners}});
+        let (object, _) = Draft::new(value).stamp(2, "default/web-1");
+        assert_eq!((object.uid(), object.label("app")), ("7", Some("web")));
+        assert_eq!(object.owners().len(), 2);
+        assert_eq!(object.controller().map(|owner| &*owner.uid), Some("2"));
+        assert!(!object.is_going());
+    }
 }

@@ -12,6 +12,8 @@ pub struct Watch {
     bucket: Arc<str>,
     seen: u64,
     wake: Receiver<u64>,
+    /// Whether it has looked at all; what came before it began wakes nobody.
+    looked: bool,
 }
 
 impl Watch {
@@ -21,6 +23,7 @@ impl Watch {
             bucket,
             seen,
             wake,
+            looked: false,
         }
     }
 
@@ -44,6 +47,10 @@ impl Watch {
 
     /// The changes that are there already.
     pub fn ready(&mut self) -> Result<Vec<Change>, TooOld> {
+        if self.looked && !self.wake.has_changed().unwrap_or(true) {
+            return Ok(Vec::new());
+        }
+        self.looked = true;
         // Marked as seen before looking, so that what comes between is not slept through.
         self.wake.borrow_and_update();
         let (changes, upto) = self.store.changes(&self.bucket, self.seen)?;

@@ -315,13 +315,14 @@ pub(super) fn count_generation(kind: &Kind, before: &Value, value: &mut Value) {
     if !rules::counts_generations(kind) {
         return;
     }
-    let wanted = |value: &Value| -> Option<Map<String, Value>> {
-        let mut root = value.as_object()?.clone();
-        root.shift_remove("metadata");
-        root.shift_remove("status");
-        Some(root)
+    let asks = |name: &str| !matches!(name, "metadata" | "status");
+    let (Some(old), Some(new)) = (before.as_object(), value.as_object()) else {
+        return;
     };
-    if wanted(before) == wanted(value) {
+    let same = |(name, value): (&String, &Value)| old.get(name) == Some(value);
+    let count = |root: &Map<String, Value>| root.keys().filter(|name| asks(name)).count();
+    let each = new.iter().filter(|(name, _)| asks(name));
+    if count(old) == count(new) && each.map(same).all(|same| same) {
         return;
     }
     if let Some(metadata) = of(value) {
