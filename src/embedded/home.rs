@@ -29,6 +29,17 @@ const FORM: u32 = 1;
 /// How long certificates count.
 const DAYS: u64 = 3650;
 
+/// The files of `pki/`.
+const PKI: [&str; 7] = [
+    "ca.crt",
+    "ca.key",
+    "server.crt",
+    "server.key",
+    "admin.crt",
+    "admin.key",
+    "sa.key",
+];
+
 /// What a new cluster shall be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -82,6 +93,27 @@ impl Home {
     ///
     /// Everything is written beside it first and moved into place at the end, so a folder that is there is whole.
     pub fn create(folder: &Path, identity: &Identity) -> Result<Self> {
+        Self::make(folder, identity, Self::write_new)
+    }
+
+    /// Makes a folder for a new cluster with the keys of another, and with the log that a function writes to a path.
+    pub(super) fn copy(
+        from: &Self,
+        folder: &Path,
+        identity: &Identity,
+        log: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<Self> {
+        Self::make(folder, identity, |home| {
+            home.write_with(|name| from.read_pki(name))?;
+            log(&home.log_file())
+        })
+    }
+
+    fn make(
+        folder: &Path,
+        identity: &Identity,
+        fill: impl FnOnce(&Self) -> Result<()>,
+    ) -> Result<Self> {
         if folder.exists() {
             return Err(exists(folder));
         }
@@ -106,7 +138,7 @@ impl Home {
             folder: fresh.path().to_owned(),
             config,
         };
-        home.write_new()?;
+        fill(&home)?;
         // From here on the folder is wanted, under its final name.
         fs::rename(fresh.path(), folder).map_err(|cause| match folder.exists() {
             true => exists(folder),
@@ -140,6 +172,16 @@ impl Home {
     }
 
     fn write_new(&self) -> Result<()> {
+        let keys = Self::make_keys()?;
+        self.write_with(|name| {
+            let found = keys.iter().find(|(key, _)| *key == name);
+            let text = found.map(|(_, text)| text.expose()).unwrap_or_default();
+            Ok(Secret::new(text.to_owned()))
+        })
+    }
+
+    /// Writes everything but the log; each key comes from a function.
+    fn write_with(&self, key: impl Fn(&str) -> Result<Secret>) -> Result<()> {
         let pki = self.pki_folder();
         let mut private = fs::DirBuilder::new();
         private.mode(0o700);
@@ -147,7 +189,8 @@ impl Home {
             .create(&pki)
             .and_then(|()| private.create(self.log_folder()))
             .map_err(|cause| broken(&pki, "cannot be made").because(cause))?;
-        for (name, text) in Self::make_keys()? {
+        for name in PKI {
+            let text = key(name)?;
             let is_key = Path::new(name).extension().is_some_and(|end| end == "key");
             let mode = if is_key { 0o600 } else { 0o644 };
             write(&pki.join(name), text.expose(), mode)?;
@@ -230,6 +273,17 @@ impl Home {
     /// Where the writes are.
     pub fn log_folder(&self) -> PathBuf {
         self.folder.join("log")
+    }
+
+    /// The log itself.
+    pub(super) fn log_file(&self) -> PathBuf {
+        self.log_folder().join(super::store::LOG_FILE)
+    }
+
+    /// Puts another log in the log's place.
+    pub(super) fn replace_log(&self, fresh: &Path) -> Result<()> {
+        let path = self.log_file();
+        fs::rename(fresh, &path).map_err(|cause| broken(&path, "cannot be replaced").because(cause))
     }
 
     /// Where the process writes what it has to say.

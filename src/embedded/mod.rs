@@ -16,6 +16,7 @@
 //! | [`serve`] | sockets and TLS |
 //! | [`proto`] | protobuf of the built-in kinds |
 //! | [`home`] | the folder of a cluster |
+//! | [`snapshot`] | its contents saved, put back, and the beginning of another cluster |
 //! | [`process`] | the detached process that serves it |
 //!
 //! [`Server`] ties them together and is also the handle that controllers use in process: reads are plain calls, writes go
@@ -36,6 +37,7 @@ mod quantity;
 mod scheduler;
 pub mod serve;
 mod server;
+pub mod snapshot;
 mod stages;
 pub mod store;
 pub mod table;

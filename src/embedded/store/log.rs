@@ -1,17 +1,21 @@
 //! The log on disk: a snapshot, then every write since, each with a checksum.
 //!
-//! A write is in the file (`write(2)`) before it is acknowledged, so it outlives the process. When the log has grown far
-//! beyond what is alive, a new file is written beside it and renamed over it; there is one file at any time.
+//! A write is in the file (`write(2)`) before it is acknowledged, so it outlives the process, however that ends. It is not
+//! forced to the disk (`fsync`): a machine that loses power may lose the last writes, of which the log then ends early, at
+//! a whole record. When the log has grown far beyond what is alive, a new file is written beside it, forced to the disk and
+//! renamed over it; there is one file at any time.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::codec::{self, Next, Record, Replayed};
 use crate::diag::codes::embedded::{BROKEN_LOG, LOG_UNWRITABLE};
 use crate::error::{Error, Result};
 
-const FILE: &str = "writes.log";
+/// What the log is called in its folder.
+pub const FILE: &str = "writes.log";
 const FRESH: &str = "writes.log.new";
 const MAGIC: &[u8; 16] = b"ksail embedded 1";
 /// Below this size a log is never worth compacting.
@@ -114,22 +118,31 @@ impl Log {
         Ok(())
     }
 
-    /// Writes a snapshot to a folder that has no log yet.
+    /// Shows every record of a log, which stays as it is.
+    pub(super) fn read(path: &Path, mut show: impl FnMut(Replayed)) -> Result<()> {
+        let bytes =
+            std::fs::read(path).map_err(|cause| broken(path, "cannot be read").because(cause))?;
+        replay(path, &bytes, &mut show)?;
+        Ok(())
+    }
+
+    /// Writes a snapshot to a file that is not there yet.
     pub(super) fn write_fresh(
-        folder: &Path,
+        path: &Path,
         revision: u64,
         records: impl Iterator<Item = Record>,
     ) -> Result<()> {
-        let path = folder.join(FILE);
-        let fail = |cause: std::io::Error| unwritable(&path, cause);
-        std::fs::create_dir_all(folder).map_err(fail)?;
+        let fail = |cause: std::io::Error| unwritable(path, cause);
         if path.exists() {
             let taken = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
             return Err(fail(taken));
         }
-        let fresh = folder.join(FRESH);
+        // Written beside it and moved, so that a file that is there is whole.
+        let mut fresh = path.as_os_str().to_owned();
+        fresh.push(".new");
+        let fresh = PathBuf::from(fresh);
         write_snapshot(&fresh, revision, records).map_err(fail)?;
-        std::fs::rename(&fresh, &path).map_err(fail)
+        std::fs::rename(&fresh, path).map_err(fail)
     }
 }
 
@@ -138,7 +151,13 @@ fn write_snapshot(
     revision: u64,
     records: impl Iterator<Item = Record>,
 ) -> std::io::Result<(File, u64)> {
-    let file = File::create(path)?;
+    // Objects may be secrets.
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?;
     let mut out = std::io::BufWriter::with_capacity(1 << 16, file);
     let mut length = MAGIC.len() as u64;
     out.write_all(MAGIC)?;
@@ -305,7 +324,7 @@ mod tests {
         let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         filled(one.path());
         let (store, _) = Store::open(one.path()).unwrap();
-        store.snapshot_to(two.path()).unwrap();
+        store.save(&two.path().join(FILE)).unwrap();
         assert_eq!(names(two.path()), ["a", "c"]);
     }
 }

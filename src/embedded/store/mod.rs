@@ -13,7 +13,7 @@ mod object;
 mod watch;
 
 pub use bucket::{Change, ChangeKind};
-pub use log::{Log, Recovered};
+pub use log::{FILE as LOG_FILE, Log, Recovered};
 use object::Draft;
 pub use object::{Object, Owner};
 pub use watch::Watch;
@@ -112,6 +112,25 @@ impl Store {
         inner.log = Some(log);
         drop(inner);
         Ok((store, note))
+    }
+
+    /// Reads what a log file describes, without touching it: whoever it belongs to may go on writing.
+    pub fn read(file: &std::path::Path) -> Result<Self> {
+        let store = Self::in_memory();
+        let mut inner = store.lock();
+        Log::read(file, |record| inner.replay(record))?;
+        drop(inner);
+        Ok(store)
+    }
+
+    /// Goes on above a revision; what happened up to there cannot be asked for any more.
+    pub fn move_past(&self, revision: u64) {
+        let mut inner = self.lock();
+        inner.revision = inner.revision.max(revision) + 1;
+        let floor = inner.revision;
+        for bucket in inner.buckets.values_mut() {
+            bucket.floor(floor);
+        }
     }
 
     /// The current revision.
@@ -262,11 +281,11 @@ impl Store {
         }
     }
 
-    /// Writes everything there is to a folder that another store can open.
-    pub fn snapshot_to(&self, folder: &std::path::Path) -> Result<()> {
+    /// Writes everything there is to a file that is not there yet, in the form of a log.
+    pub fn save(&self, file: &std::path::Path) -> Result<()> {
         let fork = self.fork();
         let inner = fork.lock();
-        Log::write_fresh(folder, inner.revision, inner.records())
+        Log::write_fresh(file, inner.revision, inner.records())
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
