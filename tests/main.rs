@@ -19,6 +19,7 @@ mod diagnostics;
 mod embedded_admission;
 mod embedded_api;
 mod embedded_clients;
+mod embedded_durability;
 mod embedded_life;
 mod embedded_stages;
 mod embedded_webhooks;

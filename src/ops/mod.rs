@@ -6,3 +6,4 @@ pub mod doctor;
 pub mod fleet;
 pub mod gc;
 pub mod live;
+pub mod snapshot;

@@ -15,14 +15,14 @@ use crate::diag::codes::model::NOT_THERE_YET;
 use crate::diag::codes::run::NO_SUCH_CLUSTER;
 use crate::diag::codes::state::{BROKEN_STATE, STATE_UNWRITABLE};
 use crate::embedded::home::{Home, Identity};
-use crate::embedded::process;
+use crate::embedded::{process, snapshot};
 use crate::error::{Error, Result};
 use crate::facts::{Facts, State};
 use crate::k8s;
 use crate::spec::ClusterName;
 use crate::state::{State as Store, write_whole};
 use crate::step::Action;
-use crate::world::{Access, Contexts, Memory as _, Platform, Work};
+use crate::world::{Access, Contexts, Memory as _, Platform, Snapshots, Work};
 
 /// How many clusters are looked at at once.
 const LOOKS: usize = 16;
@@ -300,6 +300,55 @@ impl Platform for Embedded {
                 return Err(Error::new(&NO_SUCH_CLUSTER, message));
             }
             access(&self.open(context)?)
+        }
+        .boxed()
+    }
+
+    fn snapshots(&self) -> Result<&dyn Snapshots> {
+        Ok(self)
+    }
+}
+
+impl Snapshots for Embedded {
+    fn save<'a>(&'a self, context: &'a str, file: &'a Path) -> BoxFuture<'a, Result<()>> {
+        async move {
+            let (home, file) = (self.open(context)?, file.to_owned());
+            blocking(move || snapshot::save(&home, &file)).await
+        }
+        .boxed()
+    }
+
+    fn restore<'a>(&'a self, context: &'a str, file: &'a Path) -> BoxFuture<'a, Result<()>> {
+        async move {
+            let (home, file) = (self.open(context)?, file.to_owned());
+            blocking(move || snapshot::restore(&home, &file)).await
+        }
+        .boxed()
+    }
+
+    fn fork<'a>(
+        &'a self,
+        context: &'a str,
+        other: &'a str,
+        name: &'a ClusterName,
+    ) -> BoxFuture<'a, Result<()>> {
+        async move {
+            let home = self.open(context)?;
+            let Some(mut card) = self.read_card(context)? else {
+                let message = format!("there is no cluster {context}");
+                return Err(Error::new(&NO_SUCH_CLUSTER, message));
+            };
+            card.name = name.to_string();
+            // Written first, as for any new cluster: whatever is begun can be found again.
+            self.write_card(other, &card)?;
+            let identity = Identity {
+                name: card.name,
+                kubernetes: home.config().kubernetes.clone(),
+                port: None,
+            };
+            let folder = self.home(other);
+            blocking(move || snapshot::fork(&home, &folder, &identity).map(drop)).await?;
+            self.start(self.open(other)?).await
         }
         .boxed()
     }

@@ -6,6 +6,7 @@
 mod event;
 pub mod real;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 pub use event::{Event, Happening, Listener, Reporter, Silent};
 
 use crate::axis::Provider;
-use crate::error::Result;
+use crate::diag::codes::model::NOT_THERE_YET;
+use crate::error::{Error, Result};
 use crate::facts::{Facts, Recorded};
 use crate::spec::{ClusterName, Hook, Spec};
 use crate::step::Action;
@@ -52,6 +54,28 @@ pub trait Platform: Send + Sync {
     fn perform<'a>(&'a self, work: &'a Work<'a>) -> BoxFuture<'a, Result<()>>;
     /// The kubeconfig of one cluster, with its context.
     fn kubeconfig<'a>(&'a self, context: &'a str) -> BoxFuture<'a, Result<Access>>;
+    /// What clusters hold as a thing of its own, where the provider can do that.
+    fn snapshots(&self) -> Result<&dyn Snapshots> {
+        Err(Error::new(
+            &NOT_THERE_YET,
+            "only embedded clusters can be saved, put back and forked",
+        ))
+    }
+}
+
+/// What clusters hold: saved, put back, and the beginning of others.
+pub trait Snapshots: Send + Sync {
+    /// Saves what a cluster holds to a file that is not there yet.
+    fn save<'a>(&'a self, context: &'a str, file: &'a Path) -> BoxFuture<'a, Result<()>>;
+    /// Puts back what a file holds into a cluster that does not run.
+    fn restore<'a>(&'a self, context: &'a str, file: &'a Path) -> BoxFuture<'a, Result<()>>;
+    /// Makes another cluster that holds what this one holds now, and starts it.
+    fn fork<'a>(
+        &'a self,
+        context: &'a str,
+        other: &'a str,
+        name: &'a ClusterName,
+    ) -> BoxFuture<'a, Result<()>>;
 }
 
 /// One action on one cluster.

@@ -1,9 +1,11 @@
 //! `ksail cluster …`: clusters by name, whatever made them.
 
 mod delete;
+mod fork;
 mod info;
 mod list;
 mod power;
+mod snapshot;
 mod switch;
 
 use std::process::ExitCode;
@@ -18,6 +20,7 @@ const EXAMPLES: &str = "Examples:
   ksail cluster list          show the clusters there are
   ksail cluster info dev      show one of them
   ksail cluster stop dev      switch it off
+  ksail cluster fork dev try  make another one like it
   ksail cluster delete dev    remove it";
 
 /// Look at, switch on and off, and remove clusters.
@@ -44,6 +47,10 @@ enum Command {
     Stop(power::Args),
     /// Make a cluster's context the current one
     Switch(switch::Args),
+    /// Make another cluster that holds what an embedded one holds now
+    Fork(fork::Args),
+    /// Save what an embedded cluster holds, and put it back
+    Snapshot(snapshot::Args),
 }
 
 pub(super) fn run(args: Args, cx: &Context) -> Result<ExitCode> {
@@ -54,6 +61,8 @@ pub(super) fn run(args: Args, cx: &Context) -> Result<ExitCode> {
         Command::Start(args) => power::run(&args, power::Goal::On),
         Command::Stop(args) => power::run(&args, power::Goal::Off),
         Command::Switch(args) => switch::run(&args),
+        Command::Fork(args) => fork::run(&args),
+        Command::Snapshot(args) => snapshot::run(&args),
     }
 }
 

@@ -11,7 +11,7 @@ use super::owned::{
 use super::{Context, Controller, Event, Next, template};
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::Status;
-use crate::embedded::store::{Change, Object};
+use crate::embedded::store::{Change, ChangeKind, Object};
 use crate::embedded::write::{self, Deletion, Options, Part};
 
 const NAME: &str = "deployment-controller";
@@ -23,12 +23,17 @@ pub(super) struct Deployments;
 
 impl Controller for Deployments {
     fn sources(&self) -> &'static [(&'static str, &'static str)] {
-        &[("apps", "deployments"), ("apps", "replicasets")]
+        &[
+            ("apps", "deployments"),
+            ("apps", "replicasets"),
+            ("", "pods"),
+        ]
     }
 
-    fn keys(&mut self, _: &Context, source: usize, change: &Change) -> Vec<String> {
+    fn keys(&mut self, context: &Context, source: usize, change: &Change) -> Vec<String> {
         match source {
             0 => vec![change.object.key().to_owned()],
+            2 => waiting_for_ends(context, change).into_iter().collect(),
             _ => owner_key(&change.object, "Deployment")
                 .into_iter()
                 .collect(),
@@ -50,6 +55,22 @@ impl Controller for Deployments {
         };
         rollout.step().await
     }
+}
+
+/// The deployment that may have waited for the end of a pod: one that recreates its pods.
+fn waiting_for_ends(context: &Context, change: &Change) -> Option<String> {
+    let ended = || {
+        let index = context.pods.look();
+        index
+            .get(change.object.key())
+            .is_none_or(|pod| pod.has_ended())
+    };
+    let set = owner_key(&change.object, "ReplicaSet")?;
+    if change.kind != ChangeKind::Deleted && !ended() {
+        return None;
+    }
+    let sets = context.kind("apps", "replicasets").ok()?;
+    owner_key(&*context.find(&sets, &set)?, "Deployment")
 }
 
 struct Rollout<'a> {
@@ -122,8 +143,8 @@ impl Rollout<'_> {
             if left {
                 let (new, old) = self.own_sets();
                 self.tell(new.as_ref(), &old).await?;
-                // The old sets tell when their counts change, but not when the last pod is really gone.
-                return Ok(Next::After(Duration::from_millis(50)));
+                // The end of the last pod will bring it back here.
+                return Ok(Next::Done);
             }
         }
         let new = self.ensure_new(new, &old).await?;

@@ -14,6 +14,7 @@ mod daemon_set;
 mod deployment;
 mod endpoints;
 mod event;
+mod eviction;
 mod expiry;
 mod garbage;
 mod job;
@@ -77,7 +78,11 @@ pub(super) fn spawn(server: &Server) -> Running {
     tasks.spawn(runtime::run(context.clone(), daemon_set::DaemonSets));
     tasks.spawn(runtime::run(context.clone(), job::Jobs));
     tasks.spawn(runtime::run(context.clone(), cron_job::CronJobs));
-    tasks.spawn(runtime::run(context.clone(), namespace::Namespaces));
+    tasks.spawn(namespace::run(server.clone()));
+    tasks.spawn(runtime::run(
+        context.clone(),
+        eviction::Evictions::default(),
+    ));
     tasks.spawn(runtime::run(
         context.clone(),
         service_account::ServiceAccounts,

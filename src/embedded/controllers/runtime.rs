@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use futures::future::select_all;
 use indexmap::IndexSet;
-use tokio_util::time::DelayQueue;
+use tokio_util::time::{DelayQueue, delay_queue};
 
 use super::Pods;
 use crate::embedded::api::registry::Kind;
@@ -68,7 +68,24 @@ struct Source {
 struct Queue {
     ready: IndexSet<String>,
     later: DelayQueue<String>,
+    /// The appointments, by key: a new one takes the place of an earlier one.
+    appointments: HashMap<String, delay_queue::Key>,
     failures: HashMap<String, u32>,
+}
+
+impl Queue {
+    fn postpone(&mut self, key: String, time: Duration) {
+        let at = self.later.insert(key.clone(), time);
+        if let Some(earlier) = self.appointments.insert(key, at) {
+            self.later.try_remove(&earlier);
+        }
+    }
+
+    /// The time of a key has come.
+    fn take(&mut self, key: String) {
+        self.appointments.remove(&key);
+        self.ready.insert(key);
+    }
 }
 
 /// Runs a controller for as long as the task lives.
@@ -76,6 +93,7 @@ pub(in crate::embedded) async fn run<C: Controller>(context: Context, mut contro
     let mut queue = Queue {
         ready: IndexSet::new(),
         later: DelayQueue::new(),
+        appointments: HashMap::new(),
         failures: HashMap::new(),
     };
     let mut sources = Vec::new();
@@ -96,7 +114,7 @@ pub(in crate::embedded) async fn run<C: Controller>(context: Context, mut contro
             Ok(next) => {
                 queue.failures.remove(&key);
                 if let Next::After(time) = next {
-                    queue.later.insert(key, time);
+                    queue.postpone(key, time);
                 }
             }
             // It will be looked at again anyway if what was missing comes.
@@ -107,7 +125,7 @@ pub(in crate::embedded) async fn run<C: Controller>(context: Context, mut contro
                 let failures = queue.failures.entry(key.clone()).or_insert(0);
                 *failures = (*failures + 1).min(10);
                 let wait = Duration::from_millis(5 << *failures);
-                queue.later.insert(key, wait);
+                queue.postpone(key, wait);
             }
         }
         // Everything above is plain calls; others must have their turn.
@@ -159,7 +177,7 @@ fn collect<C: Controller>(
         }
     }
     while let Some(Some(due)) = futures::FutureExt::now_or_never(queue.later.next()) {
-        queue.ready.insert(due.into_inner());
+        queue.take(due.into_inner());
     }
 }
 
@@ -178,7 +196,7 @@ async fn wait(sources: &mut [Source], queue: &mut Queue) {
     tokio::select! {
         _ = changed => {}
         key = due => {
-            queue.ready.insert(key);
+            queue.take(key);
         }
     }
 }

@@ -385,7 +385,8 @@ impl Wants {
     }
 }
 
-fn is_tolerated(toleration: &Value, taint: &Taint) -> bool {
+/// Whether a toleration is about a taint.
+pub(in crate::embedded) fn is_tolerated(toleration: &Value, taint: &Taint) -> bool {
     let (key, effect) = (text(toleration, "key"), text(toleration, "effect"));
     let same_effect = effect.is_empty() || effect == taint.effect;
     let same_key = key.is_empty() || key == taint.key;

@@ -4,8 +4,8 @@ mod claims;
 mod fit;
 mod node;
 
-pub(super) use fit::Wants;
-pub(super) use node::Node;
+pub(super) use fit::{Wants, is_tolerated};
+pub(super) use node::{Node, Taint};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -154,6 +154,14 @@ impl Bucket {
                 oldest: self.forgotten,
             });
         }
+        // Mostly asked of buckets in which nothing has happened.
+        if self
+            .window
+            .back()
+            .is_none_or(|last| last.object.revision() <= after)
+        {
+            return Ok(Vec::new());
+        }
         let first = self
             .window
             .partition_point(|change| change.object.revision() <= after);
