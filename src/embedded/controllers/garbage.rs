@@ -72,6 +72,14 @@ impl Graph {
         if known && !self.owners.contains_key(&place) {
             return;
         }
+        let uids = object.owners().iter().map(|owner| &*owner.uid);
+        let same = self
+            .owners
+            .get(&place)
+            .is_some_and(|before| before.iter().map(String::as_str).eq(uids));
+        if same && kind == ChangeKind::Modified && !object.is_going() {
+            return;
+        }
         for owner in self.owners.remove(&place).unwrap_or_default() {
             if let Some(owned) = self.owned.get_mut(&owner) {
                 owned.remove(&place);

@@ -1,12 +1,11 @@
 //! The loop that every controller runs in.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::future::select_all;
-use indexmap::IndexSet;
 use tokio_util::time::{DelayQueue, delay_queue};
 
 use super::Pods;
@@ -65,8 +64,11 @@ struct Source {
     watch: Watch,
 }
 
+#[derive(Default)]
 struct Queue {
-    ready: IndexSet<String>,
+    /// The keys that wait, in order, each once.
+    ready: VecDeque<String>,
+    queued: HashSet<String>,
     later: DelayQueue<String>,
     /// The appointments, by key: a new one takes the place of an earlier one.
     appointments: HashMap<String, delay_queue::Key>,
@@ -74,6 +76,18 @@ struct Queue {
 }
 
 impl Queue {
+    fn push(&mut self, key: String) {
+        if self.queued.insert(key.clone()) {
+            self.ready.push_back(key);
+        }
+    }
+
+    fn pop(&mut self) -> Option<String> {
+        let key = self.ready.pop_front()?;
+        self.queued.remove(&key);
+        Some(key)
+    }
+
     fn postpone(&mut self, key: String, time: Duration) {
         let at = self.later.insert(key.clone(), time);
         if let Some(earlier) = self.appointments.insert(key, at) {
@@ -84,18 +98,13 @@ impl Queue {
     /// The time of a key has come.
     fn take(&mut self, key: String) {
         self.appointments.remove(&key);
-        self.ready.insert(key);
+        self.push(key);
     }
 }
 
 /// Runs a controller for as long as the task lives.
 pub(in crate::embedded) async fn run<C: Controller>(context: Context, mut controller: C) {
-    let mut queue = Queue {
-        ready: IndexSet::new(),
-        later: DelayQueue::new(),
-        appointments: HashMap::new(),
-        failures: HashMap::new(),
-    };
+    let mut queue = Queue::default();
     let mut sources = Vec::new();
     for (at, (group, plural)) in controller.sources().iter().enumerate() {
         let Some(kind) = context.server.kind(group, plural) else {
@@ -106,7 +115,7 @@ pub(in crate::embedded) async fn run<C: Controller>(context: Context, mut contro
     }
     loop {
         collect(&context, &mut sources, &mut controller, &mut queue);
-        let Some(key) = queue.ready.shift_remove_index(0) else {
+        let Some(key) = queue.pop() else {
             wait(&mut sources, &mut queue).await;
             continue;
         };
@@ -149,7 +158,9 @@ fn begin<C: Controller>(
                 object,
                 before: None,
             };
-            queue.ready.extend(controller.keys(context, at, &change));
+            for key in controller.keys(context, at, &change) {
+                queue.push(key);
+            }
         }
         // The revision is the newest there is, so only a flood in between could make this fail.
         if let Ok(watch) = context.server.watch(kind, listing.revision) {
@@ -168,7 +179,9 @@ fn collect<C: Controller>(
         match source.watch.ready() {
             Ok(changes) => {
                 for change in changes {
-                    queue.ready.extend(controller.keys(context, at, &change));
+                    for key in controller.keys(context, at, &change) {
+                        queue.push(key);
+                    }
                 }
             }
             Err(_) => {
