@@ -450,6 +450,20 @@ mod tests {
         );
     }
 
+    #[tokio::test]
+    async fn a_watch_that_waited_sees_what_woke_it() {
+        let store = Arc::new(Store::in_memory());
+        let mut watch = store.watch("pods", store.revision()).unwrap();
+        assert!(watch.ready().unwrap().is_empty());
+        let (seen, ()) = tokio::join!(watch.next(), async {
+            store
+                .put("pods", "a/x", Expect::Absent, pod("x", "red"))
+                .unwrap();
+        });
+        assert_eq!(seen.unwrap().len(), 1);
+        assert!(watch.ready().unwrap().is_empty());
+    }
+
     #[test]
     fn a_fork_goes_its_own_way() {
         let store = Store::in_memory();

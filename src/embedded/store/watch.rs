@@ -43,6 +43,8 @@ impl Watch {
         if self.wake.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
+        // Having been woken counts as having been told, so the next look must not ask again whether there is news.
+        self.looked = false;
     }
 
     /// The changes that are there already.
