@@ -126,7 +126,7 @@ const CHANGING: &[(&str, &str)] = &[
     ("kube-api-access-[a-z0-9]{5}", "kube-api-access-SUFFIX"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "TIME"),
     (r"^\d+[smhd](\d+[smh])?$", "AGE"),
-    (r#"current: \d+"#, "current: REVISION"),
+    (r"current: \d+", "current: REVISION"),
     (r#"\\"resourceVersion\\":\\"\d+"#, "REVISION"),
 ];
 

@@ -83,9 +83,6 @@ fn a_cluster_lives_its_whole_life() {
     stage.good(&["cluster", "start", &name]);
     assert_eq!(nodes(&stage, &name), 2);
     kubectl(&stage, &wait);
-    // A part that was removed by hand is seen and made anew.
-    stage.engine(async |engine| engine.remove(&format!("{context}-kube-scheduler")).await);
-
     stage.good(&["cluster", "delete", &name, "--yes"]);
     stage.is_gone(&context);
     assert!(!stage.path("kwok/clusters").join(&name).exists());

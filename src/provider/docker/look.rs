@@ -7,7 +7,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 
 use super::{Docker, Maker};
 use crate::axis::Provider;
-use crate::diag::codes::docker::{NO_CONTAINER, NO_ENGINE};
+use crate::diag::codes::docker::{ENGINE_DENIED, NO_CONTAINER, NO_ENGINE};
 use crate::docker::{Life, Listed};
 use crate::error::{Error, Result};
 use crate::facts::{Facts, State};
@@ -41,7 +41,10 @@ impl Docker {
     pub(super) async fn look_at_all(&self) -> Result<Vec<Facts>> {
         let engine = match self.engine().await {
             Ok(engine) => engine,
-            Err(problem) if problem.code().id == NO_ENGINE.id => return Ok(Vec::new()),
+            // Whoever may not use the engine has no clusters there either, and may have others elsewhere.
+            Err(problem) if [NO_ENGINE.id, ENGINE_DENIED.id].contains(&problem.code().id) => {
+                return Ok(Vec::new());
+            }
             Err(problem) => return Err(problem),
         };
         let containers = engine.list(&[]).await?;
