@@ -54,8 +54,12 @@ impl Patch {
         let mut next = current.clone();
         match self {
             Self::Json(patch) => {
-                if json_patch::patch(&mut next, patch).is_err() {
-                    return Err(rejected());
+                for step in &patch.0 {
+                    if !asks_for_nothing(step, &next)
+                        && json_patch::patch(&mut next, std::slice::from_ref(step)).is_err()
+                    {
+                        return Err(rejected());
+                    }
                 }
             }
             Self::Merge(patch) => json_patch::merge(&mut next, patch),
@@ -70,6 +74,16 @@ impl Patch {
             Self::Apply(_) => return Err(Status::bad_request(format!("cannot apply {name} here"))),
         }
         Ok(next)
+    }
+}
+
+/// Whether a step tests that there is nothing where there is nothing, which clients do before they add a list.
+fn asks_for_nothing(step: &json_patch::PatchOperation, value: &Value) -> bool {
+    match step {
+        json_patch::PatchOperation::Test(test) => {
+            test.value.is_null() && value.pointer(test.path.as_str()).is_none()
+        }
+        _ => false,
     }
 }
 
@@ -113,4 +127,28 @@ pub fn yaml(body: &[u8]) -> Result<Value, Status> {
     let options = serde_saphyr::options! { legacy_octal_numbers: true };
     serde_saphyr::from_str_with_options(text, options)
         .map_err(|cause| Status::bad_request(format!("error decoding YAML: {cause}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::Patch;
+    use crate::embedded::api::registry::Registry;
+
+    #[test]
+    fn what_is_not_there_passes_a_test_for_null() {
+        let registry = Registry::default();
+        let kind = registry.find("", "v1", "configmaps").unwrap();
+        let steps = json!([
+            {"op": "test", "path": "/metadata/finalizers", "value": null},
+            {"op": "add", "path": "/metadata/finalizers", "value": ["a/b"]},
+        ]);
+        let media = "application/json-patch+json";
+        let patch = Patch::read(media, steps.to_string().as_bytes()).unwrap();
+        let before = json!({"metadata": {"name": "a"}});
+        let after = patch.apply(&kind, "a", &before).unwrap();
+        assert_eq!(after["metadata"]["finalizers"], json!(["a/b"]));
+        assert!(patch.apply(&kind, "a", &after).is_err());
+    }
 }
