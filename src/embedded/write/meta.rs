@@ -322,7 +322,7 @@ pub(super) fn count_generation(kind: &Kind, before: &Value, value: &mut Value) {
     let same = |(name, value): (&String, &Value)| old.get(name) == Some(value);
     let count = |root: &Map<String, Value>| root.keys().filter(|name| asks(name)).count();
     let each = new.iter().filter(|(name, _)| asks(name));
-    if count(old) == count(new) && each.map(same).all(|same| same) {
+    if count(old) == count(new) && each.all(same) {
         return;
     }
     if let Some(metadata) = of(value) {
