@@ -321,7 +321,7 @@ pub(super) fn count_generation(kind: &Kind, before: &Value, value: &mut Value) {
     };
     let same = |(name, value): (&String, &Value)| old.get(name) == Some(value);
     let count = |root: &Map<String, Value>| root.keys().filter(|name| asks(name)).count();
-    let each = new.iter().filter(|(name, _)| asks(name));
+    let mut each = new.iter().filter(|(name, _)| asks(name));
     if count(old) == count(new) && each.all(same) {
         return;
     }
