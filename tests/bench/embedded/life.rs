@@ -74,7 +74,7 @@ fn measure(how: &str, what: (&str, &str), count: usize, make: &dyn Fn(usize) -> 
         println!(
             "{NODES} nodes and {PODS} pods {how}: created {created:.2?}, nodes Ready {ready:.2?}, pods Running {running:.2?}; \
              {:.1?} of processor time, {} MB resident",
-            effort_of(own_number()) - effort,
+            effort_of(own_number()).saturating_sub(effort),
             memory_of(own_number()) / 1024
         );
         settle(&cluster, effort).await;
@@ -108,7 +108,7 @@ async fn settle(cluster: &InProcess, effort: Duration) {
     while tokio::time::timeout(quiet, changed.changed()).await.is_ok() {}
     println!(
         "  until quiet: {:.1?} of processor time, {} revisions, {} MB resident",
-        effort_of(own_number()) - effort,
+        effort_of(own_number()).saturating_sub(effort),
         cluster.server().store().revision(),
         memory_of(own_number()) / 1024
     );

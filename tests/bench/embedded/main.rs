@@ -6,6 +6,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::print_stdout,
+    clippy::naive_bytecount,
     reason = "a program that measures says what it found and stops at the first surprise"
 )]
 

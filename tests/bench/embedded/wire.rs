@@ -176,7 +176,7 @@ fn traffic(who: &str, target: &Target, scale: usize, process: Option<i32>) {
     let say = |what: &str, count: usize, time: Duration, before: Duration| {
         let rate = count as f64 / time.as_secs_f64();
         let effort = process.map_or_else(String::new, |process| {
-            let used = effort_of(process) - before;
+            let used = effort_of(process).saturating_sub(before);
             let each = used.as_secs_f64() * 1e6 / count as f64;
             format!(
                 ", {each:.0} µs of the server's processor time each, {} MB resident",
@@ -285,7 +285,7 @@ pub(super) fn watchers() {
         println!(
             "{WATCHERS} watchers, {WRITES} writes: written {written:.2?}, all seen by all {:.2?}; {:.2?} of the server's processor time, {} MB resident",
             begin.elapsed(),
-            effort_of(process.number) - effort,
+            effort_of(process.number).saturating_sub(effort),
             memory_of(process.number) / 1024
         );
     });
