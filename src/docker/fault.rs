@@ -123,6 +123,10 @@ pub(super) fn absent<T>(
 }
 
 fn is_denied(cause: &Cause) -> bool {
+    // This kind passes its own cause over when it is asked for it.
+    if let Cause::IOError { err } = cause {
+        return err.kind() == std::io::ErrorKind::PermissionDenied;
+    }
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(cause);
     while let Some(error) = next {
         let kind = error

@@ -167,10 +167,7 @@ mod tests {
     #[test]
     fn names_the_nearest_kind() {
         let error = kinds().find("pds").unwrap_err();
-        assert!(
-            format!("{error:?}").contains("did you mean `pods`?"),
-            "{error:?}"
-        );
+        assert_eq!(error.helps(), ["did you mean `pods`?"]);
         assert!(kinds().find("deployments.extensions").is_err());
     }
 }

@@ -31,6 +31,7 @@ enum Command {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 struct Save {
     /// The cluster, by name or context
     name: String,
@@ -42,6 +43,7 @@ struct Save {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 struct Restore {
     /// The cluster, by name or context
     name: String,
