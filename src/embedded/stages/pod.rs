@@ -1,5 +1,7 @@
 //! Pods on simulated nodes: they start at once, jobs' pods end at once, and what is deleted goes at once.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::embedded::api::status::Status;
@@ -17,6 +19,8 @@ const NAME: &str = "kwok-controller";
 pub(in crate::embedded) struct Kubelet {
     /// How many addresses were given to pods.
     given: u32,
+    /// Nodes that were there and are no more: what ran on them is gone with them.
+    gone: BTreeSet<String>,
 }
 
 impl Controller for Kubelet {
@@ -38,12 +42,18 @@ impl Controller for Kubelet {
                 }
             };
         }
+        let node = change.object.name();
+        if change.kind == ChangeKind::Deleted {
+            self.gone.insert(node.to_owned());
+        } else {
+            self.gone.remove(node);
+        }
         // Pods may have come to a node before it was there; those of a node that is gone are nobody's.
         match (change.kind, &change.before) {
             (ChangeKind::Modified, _) => Vec::new(),
             _ => {
                 let index = context.pods.look();
-                let there = index.on_node(change.object.name());
+                let there = index.on_node(node);
                 there.map(|pod| pod.object.key().to_owned()).collect()
             }
         }
@@ -70,7 +80,8 @@ impl Controller for Kubelet {
         }
         let options = Options::controller(NAME);
         let nodes = context.kind("", "nodes")?;
-        let gone = context.server.get(&nodes, "", node).is_none();
+        let there = context.server.get(&nodes, "", node).is_some();
+        let gone = !there && self.gone.contains(node);
         if value.pointer("/metadata/deletionTimestamp").is_some() || gone {
             let (namespace, name) = (pod.namespace(), pod.name());
             let deletion = Deletion::now();
@@ -84,6 +95,10 @@ impl Controller for Kubelet {
                 .server
                 .delete(&kind, namespace, name, &deletion, &options)
                 .await?;
+            return Ok(Next::Done);
+        }
+        if !there {
+            // A node that nobody has seen may still come.
             return Ok(Next::Done);
         }
         let status = match text("/status/phase") {
