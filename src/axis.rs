@@ -173,6 +173,7 @@ axis! {
         DistributionOptions = "distribution.options" "Distribution options" "Other options of the distribution."
         ProviderOptions = "provider.options" "Provider options" "Other options of the provider."
         Registries = "registries" "External registries" "Other external registries or credentials."
+        ImportedImages = "import_images" "Imported images" "Other images that are loaded into nodes."
         ImageVerification = "image_verification" "Image verification" "With or without image verification."
         Cdi = "cdi" "Container device interface" "With or without device injection."
         Oidc = "oidc" "OIDC" "Another identity provider."

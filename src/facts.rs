@@ -91,6 +91,8 @@ pub struct Facts {
     pub has_context: bool,
     /// When it removes itself, in seconds since 1970.
     pub expires: Option<u64>,
+    /// Whether another tool made it.
+    pub foreign: bool,
 }
 
 impl Facts {

@@ -3,6 +3,8 @@
 //! One test at a time: they share the machine. Each has a home of its own and names that no other run uses, removes what
 //! it made by that name, and touches nothing else on the engine.
 
+mod engines;
+mod images;
 mod k3s;
 mod kwok;
 mod leftovers;

@@ -82,6 +82,7 @@ fn facts_after(spec: &Spec) -> Facts {
         recorded: Some(plan::recorded(spec)),
         has_context: true,
         expires: None,
+        foreign: false,
     }
 }
 

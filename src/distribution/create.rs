@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Distro, decryption, kubernetes, nodes, of};
+use super::{Distro, decryption, images_step, kubernetes, nodes, of};
 use crate::axis::Provider;
 use crate::component::{self, LABEL, Workload};
 use crate::facts::Role;
@@ -227,13 +227,20 @@ fn as_machines(spec: &Spec, after: &[String], steps: &mut Vec<Step>) -> Vec<Stri
         )
         .after(after),
     );
-    let mut wired = registries(spec, steps);
+    let mut wired = registries(spec, &["network".to_string()], steps);
     let mut all = nodes(spec);
     if all.is_empty() || !distro.shows_control_planes() {
         // The control plane is no node, but a machine all the same.
         let mut control = super::node(spec, Role::ControlPlane, 0, 0);
         control.name = format!("{}-control-plane", spec.name);
         all.insert(0, control);
+    }
+    if let Some(name) = distro.balancer(spec) {
+        let title = format!("make the load balancer {name}");
+        let why = "control planes are reached through it";
+        let step = Step::new("balancer", title, why, Action::Balancer { name });
+        steps.push(step.after(["network"]));
+        wired.push("balancer".into());
     }
     let image = distro.image(spec);
     let mut joins = Vec::new();
@@ -310,6 +317,7 @@ fn as_machines(spec: &Spec, after: &[String], steps: &mut Vec<Step>) -> Vec<Stri
         joins.push("nodes".into());
     }
     joins.push("bootstrap".into());
+    let images = images_step(spec, "the definition asks for it").map(|step| step.after(&joins));
     if distro.is_ready_alone(spec) {
         let action = Action::Ready { nodes: count };
         steps.push(
@@ -317,25 +325,17 @@ fn as_machines(spec: &Spec, after: &[String], steps: &mut Vec<Step>) -> Vec<Stri
         );
         joins = vec!["ready".into()];
     }
+    if let Some(images) = images {
+        joins.push(images.id.clone());
+        steps.push(images);
+    }
     joins
 }
 
-fn registries(spec: &Spec, steps: &mut Vec<Step>) -> Vec<String> {
-    let mut ids = Vec::new();
-    let mut add = |name: String, upstream: Option<String>| {
-        let id = format!("registry/{name}");
-        let title = format!("run the registry {name}");
-        steps.push(
-            Step::new(
-                &id,
-                title,
-                "the definition asks for it",
-                Action::Registry { name, upstream },
-            )
-            .after(["network"]),
-        );
-        ids.push(id);
-    };
+/// The registries beside a cluster, each with the upstream that it caches.
+fn beside(spec: &Spec) -> Vec<(String, Option<String>)> {
+    let mut all = Vec::new();
+    let mut add = |name: String, upstream: Option<String>| all.push((name, upstream));
     let is_local = spec
         .settings
         .get("local_registry")
@@ -361,6 +361,27 @@ fn registries(spec: &Spec, steps: &mut Vec<Step>) -> Vec<String> {
             format!("{}-{}", spec.name, mirror.host.replace(['/', ':'], "-")),
             Some(mirror.upstream),
         );
+    }
+    if let Some(name) = of(spec.distribution.kind).registry(spec) {
+        add(name, None);
+    }
+    all
+}
+
+/// The names of the registries beside a cluster.
+pub fn registry_names(spec: &Spec) -> Vec<String> {
+    beside(spec).into_iter().map(|(name, _)| name).collect()
+}
+
+/// Adds the steps that run the registries beside a cluster; returns them.
+pub fn registries(spec: &Spec, after: &[String], steps: &mut Vec<Step>) -> Vec<String> {
+    let mut ids = Vec::new();
+    for (name, upstream) in beside(spec) {
+        let id = format!("registry/{name}");
+        let title = format!("run the registry {name}");
+        let action = Action::Registry { name, upstream };
+        steps.push(Step::new(&id, title, "the definition asks for it", action).after(after));
+        ids.push(id);
     }
     ids
 }

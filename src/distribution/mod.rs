@@ -6,6 +6,7 @@
 mod create;
 mod decryption;
 mod eks;
+mod images;
 pub mod k3s;
 mod kwok;
 mod talos;
@@ -14,7 +15,8 @@ mod vcluster;
 
 use std::collections::BTreeMap;
 
-pub use create::{create, hook, install_steps, nodes_step};
+pub use create::{create, hook, install_steps, nodes_step, registries, registry_names};
+pub use images::images_step;
 
 use crate::axis::Distribution;
 use crate::component::Workload;
@@ -45,6 +47,14 @@ pub trait Distro: Sync {
     fn image(&self, spec: &Spec) -> String;
     /// The network that nodes share on Docker.
     fn network(&self, spec: &Spec) -> String;
+    /// The load balancer before the control planes on Docker, by its name.
+    fn balancer(&self, _: &Spec) -> Option<String> {
+        None
+    }
+    /// The registry that the distribution's own file wants made on Docker, by its name.
+    fn registry(&self, _: &Spec) -> Option<String> {
+        None
+    }
     /// The workloads that it brings in kube-system and elsewhere, as namespace and workload.
     fn brings(&self) -> &'static [(&'static str, Workload)];
     /// Whether nodes that are machines become Ready by what the distribution brings, without any component.

@@ -2,7 +2,9 @@
 
 use bollard::container::LogOutput;
 use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
+use bytes::Bytes;
 use futures::StreamExt as _;
+use futures::stream::BoxStream;
 use tokio::io::AsyncWriteExt as _;
 
 use super::Engine;
@@ -71,6 +73,30 @@ impl Engine {
         stdin: Option<&[u8]>,
         tell: &mut (dyn FnMut(&str) + Send),
     ) -> Result<Output> {
+        let stdin = stdin.map(|bytes| {
+            let bytes = Bytes::copy_from_slice(bytes);
+            futures::stream::once(async move { Ok(bytes) }).boxed()
+        });
+        self.run(container, argv, stdin, tell).await
+    }
+
+    /// The same, fed as its input comes.
+    pub async fn exec_fed(
+        &self,
+        container: &str,
+        argv: &[&str],
+        stdin: BoxStream<'static, Result<Bytes>>,
+    ) -> Result<Output> {
+        self.run(container, argv, Some(stdin), &mut |_| {}).await
+    }
+
+    async fn run(
+        &self,
+        container: &str,
+        argv: &[&str],
+        stdin: Option<BoxStream<'static, Result<Bytes>>>,
+        tell: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<Output> {
         let what = || {
             format!(
                 "running {} in {container}",
@@ -100,13 +126,26 @@ impl Engine {
         } = started.map_err(|cause| fault(what(), cause))?
         {
             let write = async {
-                if let Some(stdin) = stdin {
-                    // A command may end before it has read everything; its exit code says whether that was well.
-                    let _ = input.write_all(stdin).await;
+                let mut fed = Ok(());
+                if let Some(mut parts) = stdin {
+                    while let Some(part) = parts.next().await {
+                        let written = match part {
+                            Ok(part) => input.write_all(&part).await,
+                            Err(problem) => {
+                                fed = Err(problem);
+                                break;
+                            }
+                        };
+                        // A command may end before it has read everything; its exit code says whether that was well.
+                        if written.is_err() {
+                            break;
+                        }
+                    }
                     let _ = input.flush().await;
                 }
                 // The half-close is what the command sees as the end of its input.
                 let _ = input.shutdown().await;
+                fed
             };
             let read = async {
                 let mut line = Vec::new();
@@ -125,7 +164,8 @@ impl Engine {
                 }
                 Ok::<(), Error>(())
             };
-            let ((), read) = tokio::join!(write, read);
+            let (fed, read) = tokio::join!(write, read);
+            fed?;
             read?;
         }
         found.status = self.exit_code(&id).await?;

@@ -4,7 +4,7 @@ use bollard::errors::Error as Cause;
 
 use crate::diag::codes::docker::{
     ENGINE_DENIED, ENGINE_FAILED, ENGINE_GONE, ENGINE_REFUSED, NAME_TAKEN, NO_CONTAINER, NO_ENGINE,
-    NO_IMAGE, NO_RIGHTS, NO_SPACE, NO_SUBNET, PORT_TAKEN,
+    NO_IMAGE, NO_RIGHTS, NO_SPACE, NO_SUBNET, PORT_TAKEN, SUBNET_TAKEN,
 };
 use crate::error::{Error, Result};
 
@@ -69,11 +69,15 @@ pub(super) fn answered(message: &str, status: u16, words: &str) -> Error {
         "non-overlapping ipv4 address pool",
         "predefined address pools",
         "no available network",
-        "pool overlaps",
     ]) {
         (
             &NO_SUBNET,
             "remove networks that nobody uses: `docker network prune`, `ksail gc`",
+        )
+    } else if has(&["pool overlaps", "networks have overlapping"]) {
+        (
+            &SUBNET_TAKEN,
+            "choose another range, or remove the network that has it: `docker network ls`",
         )
     } else if status == 409 && has(&["is already in use by container", "already exists"]) {
         (
@@ -157,6 +161,11 @@ mod tests {
                 500,
                 "could not find an available, non-overlapping IPv4 address pool among the defaults",
                 "E0813",
+            ),
+            (
+                403,
+                "Pool overlaps with other one on this address space",
+                "E0844",
             ),
             (
                 409,

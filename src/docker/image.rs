@@ -26,6 +26,14 @@ impl Engine {
         Ok(absent(format!("looking for the image {image}"), answer)?.and_then(|image| image.id))
     }
 
+    /// How large a local image is, in bytes; 0 where the engine does not say.
+    pub async fn image_size(&self, image: &str) -> Result<u64> {
+        let answer = self.client.inspect_image(image).await;
+        let found = absent(format!("looking for the image {image}"), answer)?;
+        let size = found.and_then(|image| image.size);
+        Ok(size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0))
+    }
+
     /// Has an image: the local one if it is there, else pulled.
     pub async fn ensure_image(&self, image: &str, report: &Reporter) -> Result<()> {
         if self.has_image(image).await? {

@@ -16,6 +16,7 @@
 //! logs       the end of a log, and waiting for a line of it
 //! events     what happens to containers
 //! image      have an image, pull it, move it
+//! bundle     what an archive of images holds
 //! network    ensure and remove networks and volumes
 //! labels     who owns what
 //! ```
@@ -24,6 +25,7 @@
 
 mod archive;
 mod body;
+mod bundle;
 mod connect;
 mod container;
 mod events;
@@ -36,6 +38,7 @@ mod look;
 mod network;
 mod settings;
 
+pub use bundle::bundled;
 pub use connect::{Engine, Heavy, Info};
 pub use container::Ensured;
 pub use events::Happened;

@@ -99,6 +99,20 @@ impl Engine {
         }))
     }
 
+    /// The length of packets that the engine was told to use, if it was.
+    pub async fn usual_mtu(&self) -> Result<Option<u32>> {
+        let answer = self
+            .client
+            .inspect_network("bridge", None::<InspectNetworkOptions>)
+            .await;
+        let found = absent("looking at the engine's own network", answer)?;
+        let options = found
+            .and_then(|network| network.options)
+            .unwrap_or_default();
+        let mtu = options.get("com.docker.network.driver.mtu");
+        Ok(mtu.and_then(|mtu| mtu.parse().ok()))
+    }
+
     /// The names of the networks that have a label (`key` or `key=value`), with all their labels.
     pub async fn networks(
         &self,

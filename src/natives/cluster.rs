@@ -7,12 +7,12 @@ use rhai::{Array, Dynamic, Engine, FnPtr, ImmutableString, Map, NativeCallContex
 
 use super::constructor::{ComponentValue, DistributionValue, ProviderValue, gathered};
 use super::shape::ConditionalValue;
-use super::{Entry, value_type};
+use super::{Entry, images, value_type};
 use crate::diag::Label;
 use crate::diag::codes::model::WRONG_TYPE;
 use crate::error::Error;
 use crate::script::{RhaiResult, Session, fail, to_tree};
-use crate::spec::{self, ComponentSpec, Draft, Hook, Part, Spec, field, keys, show};
+use crate::spec::{self, ComponentSpec, Draft, Hook, Part, Spec, Tree, field, keys, show};
 
 /// A cluster, as scripts hold it: cheap to clone, never changes.
 #[derive(Clone, Debug)]
@@ -73,7 +73,7 @@ pub(super) fn register(engine: &mut Engine, session: &Arc<Session>) {
                 },
                 ..Recipe::default()
             };
-            let problems = read(&mut recipe, &keys);
+            let problems = read(&at, &mut recipe, &keys);
             build(&cx, &at, recipe, problems)
         },
     );
@@ -82,7 +82,7 @@ pub(super) fn register(engine: &mut Engine, session: &Arc<Session>) {
         "with",
         move |cx: NativeCallContext, cluster: ClusterValue, keys: Map| {
             let mut recipe = cluster.0.recipe.clone();
-            let problems = read(&mut recipe, &keys);
+            let problems = read(&at, &mut recipe, &keys);
             build(&cx, &at, recipe, problems)
         },
     );
@@ -92,7 +92,7 @@ pub(super) fn register(engine: &mut Engine, session: &Arc<Session>) {
         move |cx: NativeCallContext, cluster: ClusterValue, name: ImmutableString, keys: Map| {
             let mut recipe = cluster.0.recipe.clone();
             recipe.draft.name = name.to_string();
-            let problems = read(&mut recipe, &keys);
+            let problems = read(&at, &mut recipe, &keys);
             build(&cx, &at, recipe, problems)
         },
     );
@@ -138,7 +138,7 @@ pub(super) fn register(engine: &mut Engine, session: &Arc<Session>) {
 }
 
 /// Reads the keys of `cluster(…)` over what is there.
-fn read(recipe: &mut Recipe, given: &Map) -> Vec<Error> {
+fn read(session: &Session, recipe: &mut Recipe, given: &Map) -> Vec<Error> {
     let mut problems = Vec::new();
     for (key, value) in given {
         let key = key.as_str();
@@ -192,7 +192,7 @@ fn read(recipe: &mut Recipe, given: &Map) -> Vec<Error> {
             _ if value.is_unit() => {
                 recipe.draft.settings.remove(key);
             }
-            _ => match to_tree(value, key) {
+            _ => match setting(session, key, value) {
                 Ok(tree) => {
                     recipe.draft.settings.insert(key.into(), tree);
                 }
@@ -201,6 +201,15 @@ fn read(recipe: &mut Recipe, given: &Map) -> Vec<Error> {
         }
     }
     problems
+}
+
+/// Reads one setting; files that it names are found now.
+fn setting(session: &Session, key: &str, value: &Dynamic) -> Result<Tree, Error> {
+    let tree = to_tree(value, key)?;
+    match key {
+        "import_images" => images::found(session, tree),
+        _ => Ok(tree),
+    }
 }
 
 /// Collects components: `()` is nothing, lists are flattened, conditions on the cluster are kept for later.

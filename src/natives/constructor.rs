@@ -131,6 +131,9 @@ fn distribution(
 fn provider(kind: Provider, given: &Map) -> RhaiResult<ProviderValue> {
     let mut problems = Vec::new();
     let options = read(options::of_provider(kind), &[], given, &mut problems);
+    if problems.is_empty() {
+        problems = options::contradictions_of_provider(kind, &options);
+    }
     gathered(problems)?;
     Ok(ProviderValue(ProviderSpec { kind, options }))
 }

@@ -331,7 +331,7 @@ fn parsed(
     }
 }
 
-fn unreadable(path: &Path, cause: String) -> Error {
+pub(super) fn unreadable(path: &Path, cause: String) -> Error {
     Error::new(
         &FILE_UNREADABLE,
         format!("{} cannot be read", path.display()),

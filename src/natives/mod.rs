@@ -11,6 +11,7 @@ mod constructor;
 mod effect;
 mod equality;
 mod expect;
+mod images;
 mod input;
 mod k3d;
 mod matrix;

@@ -113,7 +113,7 @@ mod tests {
     use super::*;
     use crate::axis::Distribution;
     use crate::facts::State;
-    use crate::spec::ClusterName;
+    use crate::spec::{ClusterName, Spec};
     use crate::world::{Access, Contexts, Deadlines, Memory, Platform};
 
     /// A world where each of these providers has a cluster of one name.
@@ -166,6 +166,7 @@ mod tests {
             &'a self,
             _: &'a str,
             _: &'a ClusterName,
+            _: Option<&'a Spec>,
         ) -> BoxFuture<'a, Result<Option<Facts>>> {
             async { Ok(None) }.boxed()
         }
@@ -184,6 +185,7 @@ mod tests {
                 recorded: None,
                 has_context: false,
                 expires: None,
+                foreign: false,
             });
             async { Ok(facts.into_iter().collect()) }.boxed()
         }

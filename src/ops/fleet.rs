@@ -186,7 +186,7 @@ async fn observe(world: &dyn World, spec: &Spec) -> Result<Option<Facts>> {
     let context = spec.context();
     let mut facts = world
         .platform(spec.provider.kind)?
-        .observe(&context, &spec.name)
+        .observe(&context, &spec.name, Some(spec))
         .await?;
     if let Some(facts) = &mut facts {
         facts.expires = world.deadlines().read(&context)?;

@@ -45,7 +45,7 @@ pub async fn fork(world: &dyn World, facts: &Facts, name: &ClusterName) -> Resul
     let platform = world.platform(facts.provider)?;
     let snapshots = platform.snapshots()?;
     let other = context(name, facts.distribution, facts.provider);
-    if platform.observe(&other, name).await?.is_some() {
+    if platform.observe(&other, name, None).await?.is_some() {
         let message = format!("there is a cluster `{name}` already");
         return Err(Error::new(&HOME_EXISTS, message).help(format!(
             "choose another name, or `ksail cluster delete {name}`"

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{Change, Impact};
-use crate::axis::{Aspect, Axis, Slot};
+use crate::axis::{Aspect, Axis, Provider, Slot};
 use crate::component;
 use crate::distribution;
 use crate::facts::{Facts, Recorded, Role, State};
@@ -292,6 +292,7 @@ fn settings(spec: &Spec, recorded: &Recorded, changes: &mut Vec<Change>) {
         ("local_registry", Aspect::LocalRegistry),
         ("mirrors", Aspect::Mirrors),
         ("registries", Aspect::Registries),
+        ("import_images", Aspect::ImportedImages),
         ("image_verification", Aspect::ImageVerification),
         ("cdi", Aspect::Cdi),
         ("oidc", Aspect::Oidc),
@@ -314,6 +315,7 @@ fn settings(spec: &Spec, recorded: &Recorded, changes: &mut Vec<Change>) {
     );
     let provider_aspect = |key: &str| {
         let aspect = match key {
+            _ if spec.provider.kind != Provider::Hetzner => Aspect::ProviderOptions,
             "control_plane_server_type" => Aspect::HetznerServerType,
             "location" => Aspect::HetznerLocation,
             "network" | "network_cidr" => Aspect::HetznerNetwork,

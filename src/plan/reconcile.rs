@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Change, ClusterPlan, Impact, Ruled, Ruling, Verb, order};
 use crate::axis::Provider;
-use crate::distribution::{self, hook, install_steps, nodes_step};
+use crate::distribution::{self, hook, images_step, install_steps, nodes_step};
 use crate::error::Result;
 use crate::facts::{Facts, Recorded, Role};
 use crate::spec::{ComponentSpec, Hook, Options, Spec, Tree};
@@ -46,13 +46,7 @@ fn count(spec: &Spec, role: Role) -> usize {
 /// A setting as JSON; the password of `user:pass@host` is masked.
 fn masked(value: &Tree) -> Value {
     match value {
-        Tree::Text(text) => match text.rsplit_once('@') {
-            Some((who, rest)) if who.contains(':') && !who.contains('/') => {
-                let user = who.split(':').next().unwrap_or_default();
-                Value::String(format!("{user}:****@{rest}"))
-            }
-            _ => Value::String(text.clone()),
-        },
+        Tree::Text(text) => Value::String(unsigned(text)),
         Tree::List(list) => list.iter().map(masked).collect(),
         Tree::Map(map) => map
             .iter()
@@ -60,6 +54,24 @@ fn masked(value: &Tree) -> Value {
             .collect::<serde_json::Map<_, _>>()
             .into(),
         other => other.to_json(),
+    }
+}
+
+/// A text without the password of `user:pass@host`; what stands before a digest is no password.
+fn unsigned(text: &str) -> String {
+    let (scheme, rest) = match text.split_once("://") {
+        Some((scheme, rest)) if !scheme.contains(['@', ':', '/']) => (format!("{scheme}://"), rest),
+        _ => (String::new(), text),
+    };
+    let Some((who, place)) = rest.rsplit_once('@') else {
+        return text.to_string();
+    };
+    let is_address = !scheme.is_empty() && who.contains('/');
+    match who.split_once(':') {
+        Some((user, _)) if !is_address && !place.starts_with("sha256:") => {
+            format!("{scheme}{user}:****@{place}")
+        }
+        _ => text.to_string(),
     }
 }
 
@@ -200,6 +212,16 @@ fn update(spec: &Spec, facts: &Facts, wanted: &[&Change]) -> Vec<Step> {
     if has("workers") || has("control_planes") {
         before = scale(spec, facts, &before, &mut steps);
     }
+    if has("registries") || has("local_registry") {
+        before = rewire(spec, &before, &mut steps);
+    }
+    if (has("import_images") || has("workers") || has("control_planes"))
+        && let Some(step) = images_step(spec, "nodes lack them")
+    {
+        let id = step.id.clone();
+        steps.push(step.after(&before));
+        before = vec![id];
+    }
     for name in gone(facts, spec, wanted) {
         let id = format!("remove/{name}");
         let action = Action::Uninstall {
@@ -339,6 +361,31 @@ fn scale(spec: &Spec, facts: &Facts, before: &[String], steps: &mut Vec<Step>) -
     }
 }
 
+/// Registries that came or went, and the nodes' knowledge of them; simulated nodes pull nothing.
+fn rewire(spec: &Spec, before: &[String], steps: &mut Vec<Step>) -> Vec<String> {
+    if spec.provider.kind != Provider::Docker {
+        return before.to_vec();
+    }
+    let mut last = before.to_vec();
+    last.extend(distribution::registries(spec, before, steps));
+    let nodes = distribution::nodes(spec);
+    let action = Action::Registries {
+        nodes: nodes.into_iter().map(|node| node.name).collect(),
+        keep: distribution::registry_names(spec),
+    };
+    let why = "the definition's registries changed";
+    steps.push(
+        Step::new(
+            "registries",
+            "tell the nodes of their registries",
+            why,
+            action,
+        )
+        .after(last),
+    );
+    vec!["registries".into()]
+}
+
 /// Components that are there and no longer wanted, as far as the changes speak of them.
 fn gone(facts: &Facts, spec: &Spec, wanted: &[&Change]) -> Vec<String> {
     facts
@@ -432,4 +479,29 @@ pub fn retire(
         steps: order::sorted(steps)?,
         warnings: Vec::new(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unsigned;
+
+    #[test]
+    fn passwords_are_never_written_down() {
+        for (text, written) in [
+            ("me:pa/ss@ghcr.io", "me:****@ghcr.io"),
+            (
+                "me:p@:ss@ghcr.io=https://x/y",
+                "me:****@ghcr.io=https://x/y",
+            ),
+            ("https://me:pass@host/path", "https://me:****@host/path"),
+            (
+                "oci://localhost:5050/app@sha256:1",
+                "oci://localhost:5050/app@sha256:1",
+            ),
+            ("localhost:5050/app@sha256:1", "localhost:5050/app@sha256:1"),
+            ("docker.io", "docker.io"),
+        ] {
+            assert_eq!(unsigned(text), written);
+        }
+    }
 }

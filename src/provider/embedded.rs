@@ -19,7 +19,7 @@ use crate::embedded::{process, snapshot};
 use crate::error::{Error, Result};
 use crate::facts::{Facts, State};
 use crate::k8s;
-use crate::spec::ClusterName;
+use crate::spec::{ClusterName, Spec};
 use crate::state::{State as Store, write_whole};
 use crate::step::Action;
 use crate::world::{Access, Contexts, Memory as _, Platform, Snapshots, Work};
@@ -113,6 +113,7 @@ impl Embedded {
             recorded: self.store.read(context).await?,
             has_context: false,
             expires: None,
+            foreign: false,
         };
         // A card without a home is a creation that was cut off before the first key.
         if !self.home(context).exists() {
@@ -245,6 +246,7 @@ impl Platform for Embedded {
         &'a self,
         context: &'a str,
         name: &'a ClusterName,
+        _: Option<&'a Spec>,
     ) -> BoxFuture<'a, Result<Option<Facts>>> {
         self.look(context, name).boxed()
     }
@@ -279,6 +281,9 @@ impl Platform for Embedded {
         match action {
             Action::Network { .. }
             | Action::Registry { .. }
+            | Action::Registries { .. }
+            | Action::Balancer { .. }
+            | Action::Images { .. }
             | Action::Machine { .. }
             | Action::RemoveMachine { .. }
             | Action::Bootstrap { .. }

@@ -79,6 +79,18 @@ pub fn check(draft: &Draft) -> Result<Spec, Vec<Error>> {
         &mut problems,
     );
     check_nested_ranges(&provider, &mut problems);
+    check_network(kind, &provider, &mut problems);
+    if settings.contains_key("import_images") && !loads_images(kind, provider.kind) {
+        settings.remove("import_images");
+        warnings.push(Warning {
+            field: "import_images".into(),
+            text: format!(
+                "`import_images` is left out: nodes of {} on {} take none",
+                kind.name(),
+                provider.kind.name()
+            ),
+        });
+    }
     if has_gitops(&components)
         && !settings.contains_key("local_registry")
         && needs_local_registry(provider.kind)
@@ -402,6 +414,27 @@ fn check_autoscaler(
 }
 
 /// The nested cluster's ranges must not meet the ranges that host clusters usually have.
+/// Whether nodes take images that are loaded into them.
+fn loads_images(distribution: Distribution, provider: Provider) -> bool {
+    provider == Provider::Docker
+        && matches!(distribution, Distribution::Vanilla | Distribution::K3s)
+}
+
+/// The parts of a KWOK cluster find each other in a network of their own, which kwokctl looks for by its name.
+fn check_network(distribution: Distribution, provider: &ProviderSpec, problems: &mut Vec<Error>) {
+    if provider.kind == Provider::Docker
+        && distribution == Distribution::Kwok
+        && provider.options.contains_key("network")
+    {
+        let message = "kwok has a network of its own and joins no other";
+        problems.push(
+            Error::new(&NOT_ON_DISTRIBUTION, message)
+                .help("leave `network` out: its nodes are simulated, and the API is published on the host")
+                .field("provider"),
+        );
+    }
+}
+
 fn check_nested_ranges(provider: &ProviderSpec, problems: &mut Vec<Error>) {
     if provider.kind != Provider::Kubernetes {
         return;

@@ -60,9 +60,15 @@ pub static SETTINGS: &[Field] = &[
     ),
     field(
         "import_images",
-        Shape::InnerPath,
+        Shape::Either(&[
+            Shape::InnerPath,
+            Shape::List(&Shape::Either(&[
+                Shape::Text,
+                Shape::Map(ARCHIVE, &["archive"]),
+            ])),
+        ]),
         "none",
-        "An archive of images to load into the nodes before components are installed.",
+        "Images to load into the nodes before components are installed: an archive such as \"images.tar\", or a list of archives and of images that the engine has.",
     ),
     field(
         "source",
@@ -93,6 +99,17 @@ pub static SETTINGS: &[Field] = &[
         Shape::Duration,
         "none",
         "After which time the cluster is removed by itself.",
+    ),
+];
+
+/// What an archive becomes once it was found.
+static ARCHIVE: &[Field] = &[
+    field("archive", Shape::Text, "", "Its path."),
+    field(
+        "holds",
+        Shape::List(&Shape::Text),
+        "none",
+        "The images in it, each as name@id.",
     ),
 ];
 

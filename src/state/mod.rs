@@ -4,6 +4,7 @@
 //! clusters/CONTEXT/
 //!   recorded.json   what the last finished run wrote down
 //!   journal.jsonl   what runs did, step by step
+//!   engine.json     the Docker engine it is on, where the definition names one
 //!   expires.json    when it removes itself, if it does
 //!   lock            held by the run that works on the cluster
 //!   embedded/       the folder of an embedded control plane

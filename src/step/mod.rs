@@ -4,6 +4,7 @@
 //! and objects, not of engines; each provider carries out what it can and says plainly what it cannot.
 
 mod container;
+mod image;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 pub use container::{Attachment, Container, File, Limit, Mount, Network, Port, Restart, Source};
+pub use image::ImageSource;
 
 use crate::axis::Distribution;
 use crate::facts::{Recorded, Role};
@@ -77,6 +79,25 @@ pub enum Action {
         name: String,
         /// The upstream of a pull-through cache; `None` for the local registry.
         upstream: Option<String>,
+    },
+    /// Makes the load balancer that stands before the control planes.
+    Balancer {
+        /// Its name.
+        name: String,
+    },
+    /// Tells nodes that run of the registries there are now.
+    Registries {
+        /// The nodes.
+        nodes: Vec<String>,
+        /// The registries beside the cluster that stay; others of it go.
+        keep: Vec<String>,
+    },
+    /// Loads images into nodes, which need no registry for them then.
+    Images {
+        /// The images.
+        images: Vec<ImageSource>,
+        /// The nodes.
+        nodes: Vec<String>,
     },
     /// Runs an API server as one unit: the embedded control plane, or a managed one.
     ControlPlane {

@@ -213,7 +213,7 @@ pub static COMPONENTS: &[ComponentRow] = {
 };
 
 /// Kind of change × distribution.
-pub static UPDATES: [UpdateRow; 27] = {
+pub static UPDATES: [UpdateRow; 28] = {
     use Aspect as A;
     const RECREATE: Cell<Effect> = plain(Effect::Recreate);
     const REBOOT: Cell<Effect> = plain(Effect::Reboot);
@@ -359,6 +359,10 @@ pub static UPDATES: [UpdateRow; 27] = {
         ours(
             A::Registries,
             [IN_PLACE, IN_PLACE, IN_PLACE, IN_PLACE, SIM, IN_PLACE],
+        ),
+        ours(
+            A::ImportedImages,
+            [IN_PLACE, IN_PLACE, NONE, NONE, NONE, NONE],
         ),
         ours(A::ImageVerification, [RECREATE, NO, IN_PLACE, NO, NO, NO]),
         ours(A::Cdi, [RECREATE, NONE, REBOOT, NONE, NONE, NONE]),

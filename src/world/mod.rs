@@ -36,11 +36,12 @@ pub trait World: Send + Sync {
 
 /// Makes and removes clusters on one provider.
 pub trait Platform: Send + Sync {
-    /// Looks at one cluster; `None` if there is none.
+    /// Looks at one cluster; `None` if there is none. The definition, where there is one, says where it may be.
     fn observe<'a>(
         &'a self,
         context: &'a str,
         name: &'a ClusterName,
+        spec: Option<&'a Spec>,
     ) -> BoxFuture<'a, Result<Option<Facts>>>;
     /// Looks at all clusters.
     fn list(&self) -> BoxFuture<'_, Result<Vec<Facts>>>;

@@ -149,7 +149,6 @@ fn a_cluster_lives_its_whole_life() {
 }
 
 #[test]
-#[ignore = "has not passed on an engine yet; run it with --ignored"]
 fn workers_join_and_come_back() {
     let Some(mut stage) = Stage::set(IMAGES) else {
         return;
@@ -171,7 +170,6 @@ fn workers_join_and_come_back() {
 }
 
 #[test]
-#[ignore = "has not passed on an engine yet; run it with --ignored"]
 fn three_control_planes_stand_behind_a_load_balancer() {
     let Some(mut stage) = Stage::set(&[IMAGES, &["envoyproxy/envoy:v1.36.2"]].concat()) else {
         return;
@@ -189,7 +187,6 @@ fn three_control_planes_stand_behind_a_load_balancer() {
 }
 
 #[test]
-#[ignore = "has not passed on an engine yet; run it with --ignored"]
 fn a_killed_run_is_brought_to_its_end_by_the_next() {
     let Some(mut stage) = Stage::set(IMAGES) else {
         return;
@@ -215,7 +212,6 @@ fn a_killed_run_is_brought_to_its_end_by_the_next() {
 }
 
 #[test]
-#[ignore = "has not passed on an engine yet; run it with --ignored"]
 fn kind_and_ksail_share_their_clusters() {
     let Some(mut stage) = Stage::set(IMAGES) else {
         return;

@@ -8,6 +8,7 @@ use crate::cli::{Context, machine, run as running, show};
 use crate::diag::codes::run::NO_SUCH_CLUSTER;
 use crate::error::{Error, Result};
 use crate::exec::OnFailure;
+use crate::facts::Facts;
 use crate::ops::{self, fleet};
 use crate::runtime::ScriptHooks;
 use crate::world::World;
@@ -15,7 +16,8 @@ use crate::world::World;
 const EXAMPLES: &str = "Examples:
   ksail cluster delete dev
   ksail cluster delete ci-1 ci-2 --yes
-  ksail cluster delete --all --yes";
+  ksail cluster delete --all --yes
+  ksail cluster delete --all --foreign     also what kind, k3d and kwokctl made";
 
 /// Remove clusters.
 #[derive(Debug, clap::Args)]
@@ -24,9 +26,12 @@ pub(crate) struct Args {
     /// The clusters, by name or context
     #[arg(required_unless_present = "all", conflicts_with = "all")]
     names: Vec<String>,
-    /// All there are
+    /// All that ksail made
     #[arg(long)]
     all: bool,
+    /// With --all: also those that kind, k3d and kwokctl made
+    #[arg(long, requires = "all")]
+    foreign: bool,
     /// Remove without asking
     #[arg(long, short = 'y', visible_alias = "force")]
     yes: bool,
@@ -45,7 +50,14 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<ExitCode> {
         // Not asked, only found: a cluster that hangs can be removed as well.
         let all = ops::cluster::glance(world, args.provider).await?;
         let facts = if args.all {
-            all
+            let (own, foreign) = chosen(all, args.foreign);
+            for facts in &foreign {
+                show::note(&format!(
+                    "{} was made by another tool and is left alone; name it, or add `--foreign`",
+                    facts.context
+                ));
+            }
+            own
         } else {
             let mut facts = Vec::new();
             let mut problems = Vec::new();
@@ -80,4 +92,51 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<ExitCode> {
         result
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What `--all` means: what ksail made, and what other tools made only if that was asked for. The rest comes second.
+fn chosen(all: Vec<Facts>, with_foreign: bool) -> (Vec<Facts>, Vec<Facts>) {
+    all.into_iter()
+        .partition(|facts| with_foreign || !facts.foreign)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::axis::Distribution;
+    use crate::facts::State;
+    use crate::spec::ClusterName;
+
+    fn facts(name: &str, foreign: bool) -> Facts {
+        Facts {
+            name: ClusterName::parse(name).unwrap(),
+            context: format!("kind-{name}"),
+            distribution: Distribution::Vanilla,
+            provider: Provider::Docker,
+            state: State::Stopped,
+            endpoint: None,
+            kubernetes: None,
+            nodes: Vec::new(),
+            components: std::collections::BTreeMap::new(),
+            recorded: None,
+            has_context: false,
+            expires: None,
+            foreign,
+        }
+    }
+
+    #[test]
+    fn all_means_what_ksail_made() {
+        let names = |with_foreign| {
+            let all = vec![facts("ours", false), facts("theirs", true)];
+            let (own, rest) = chosen(all, with_foreign);
+            [own, rest].map(|list| {
+                list.iter()
+                    .map(|one| one.name.to_string())
+                    .collect::<Vec<_>>()
+            })
+        };
+        assert_eq!(names(false), [vec!["ours"], vec!["theirs"]]);
+        assert_eq!(names(true), [vec!["ours", "theirs"], vec![]]);
+    }
 }

@@ -104,4 +104,19 @@ run again, or use `ip_family: \"ipv4\"`."
 "Control planes of one cluster know each other by address. After a stop the engine gave one of them an address that another
 container holds now, and etcd does not find its members again. Stop the container that holds the address and start the cluster
 again, or delete the cluster and run its script."
+
+    ENGINE_MOVED = "E0843" Conflict "a cluster is on another engine than its definition names"
+"The definition's `docker(#{ host, context })` names one engine, and the cluster was begun on another, which ksail has written
+down. Nothing of it is left there by chance: remove it first with `ksail cluster delete`, then run the definition again, or name
+the former engine again."
+
+    SUBNET_TAKEN = "E0844" Conflict "a network's addresses are another network's already"
+"The range that the definition gives the cluster's network, such as `subnet` in a k3d.yaml, overlaps the range of a network that is
+there. `docker network ls` and `docker network inspect NAME` show who has it. Choose another range, or leave it out: the engine then
+chooses a free one. Where nobody named a range, a network of the host itself may have it."
+
+    NO_ARCHIVE = "E0845" Invalid "a file is no archive of images"
+"`import_images` names a file that cannot be read, or that is not what `docker save` and its like write: a tar with a manifest.json or
+an index.json in it. Make one with `docker save -o images.tar IMAGE…`, below the script's folder, or name the images themselves to
+have them taken from the engine."
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::label::{self, balancer, container, image_volume, labels, owned};
-use super::{Definition, Given, Publisher, entrypoint, registries};
+use super::{Definition, Given, Publisher, entrypoint};
 use crate::secret::Secret;
 use crate::spec::options::k3d::filter::Member;
 use crate::spec::options::k3d::port::Published;
@@ -69,11 +69,7 @@ pub fn node(definition: Definition<'_>, given: &Given, member: Member) -> Contai
         .iter()
         .any(|volume| volume.target == "/etc/resolv.conf");
     let mut files = entrypoint::files(given, keeps_dns);
-    files.extend(definition.registries().map(|content| File {
-        path: registries::PATH.into(),
-        mode: 0o600,
-        content,
-    }));
+    files.extend(definition.registries_file());
     files.extend(
         definition
             .files(member)

@@ -106,8 +106,9 @@ impl<'a> Definition<'a> {
 
     /// The network's name.
     pub fn network(self) -> String {
-        let own = || format!("k3d-{}", self.name());
-        self.text("network").map_or_else(own, String::from)
+        let asked = self.spec.provider.options.get("network");
+        let asked = asked.and_then(Tree::as_text).or(self.text("network"));
+        asked.map_or_else(|| format!("k3d-{}", self.name()), String::from)
     }
 
     /// The network's addresses, where they are given; servers have fixed addresses then.

@@ -16,7 +16,7 @@ use std::net::Ipv4Addr;
 
 pub use container::{API, KUBECONFIG, VALUES, load_balancer, network, node, registry, values};
 pub use definition::{Definition, Publisher, Route};
-pub use registries::Made;
+pub use registries::{Made, no_registries};
 
 use super::{CONTROL_PLANE, Distro};
 use crate::component::{Kind, Workload};
@@ -120,6 +120,16 @@ impl Distro for K3s {
 
     fn network(&self, spec: &Spec) -> String {
         Definition::of(spec).network()
+    }
+
+    fn balancer(&self, spec: &Spec) -> Option<String> {
+        let definition = Definition::of(spec);
+        let has_one = definition.has_balancer();
+        has_one.then(|| label::container(definition.name(), Member::Balancer))
+    }
+
+    fn registry(&self, spec: &Spec) -> Option<String> {
+        Definition::of(spec).registry().map(|made| made.name)
     }
 
     fn is_ready_alone(&self, spec: &Spec) -> bool {

@@ -8,9 +8,10 @@ use super::Definition;
 use crate::secret::Secret;
 use crate::spec::registry::{Credentials, LOCAL_PORT, Mirror, Registry};
 use crate::spec::{Options, Tree};
+use crate::step::File;
 
 /// The path of the file in a node.
-pub(super) const PATH: &str = "/etc/rancher/k3s/registries.yaml";
+const PATH: &str = "/etc/rancher/k3s/registries.yaml";
 
 /// A registry that a k3d.yaml wants made with the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,6 +161,15 @@ impl Definition<'_> {
             .map(Secret::new)
     }
 
+    /// The same as a file of a node.
+    pub fn registries_file(self) -> Option<File> {
+        self.registries().map(|content| File {
+            path: PATH.into(),
+            mode: 0o600,
+            content,
+        })
+    }
+
     /// The user's own registries.yaml.
     fn written(self) -> Map<String, Value> {
         let text = match self.file("registries.config") {
@@ -171,6 +181,15 @@ impl Definition<'_> {
             Ok(Value::Object(map)) => map,
             _ => Map::new(),
         }
+    }
+}
+
+/// The file that names no registry.
+pub fn no_registries() -> File {
+    File {
+        path: PATH.into(),
+        mode: 0o600,
+        content: Secret::new(""),
     }
 }
 

@@ -121,7 +121,7 @@ fn base(settings: &Settings, name: &str, image: &str, role: &str) -> Container {
         ]
         .into(),
         networks: vec![Attachment {
-            network: NETWORK.into(),
+            network: settings.network.clone(),
             ..Attachment::default()
         }],
         cgroup_namespace: Some("private".into()),

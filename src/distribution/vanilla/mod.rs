@@ -79,8 +79,13 @@ impl Distro for Vanilla {
         )
     }
 
-    fn network(&self, _: &Spec) -> String {
-        "kind".into()
+    fn network(&self, spec: &Spec) -> String {
+        settings::network(spec)
+    }
+
+    fn balancer(&self, spec: &Spec) -> Option<String> {
+        let settings = Settings::of(spec);
+        settings.is_balanced().then(|| settings.balancer())
     }
 
     fn is_ready_alone(&self, spec: &Spec) -> bool {

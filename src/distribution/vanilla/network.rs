@@ -2,13 +2,11 @@
 
 use crate::step::Network;
 
-use super::container::NETWORK;
-
 /// How many ranges are tried when one is taken.
 pub const ATTEMPTS: u32 = 5;
 
-/// The network with the range of an attempt; without IPv6 for `None`.
-pub fn network(attempt: Option<u32>, mtu: Option<u32>) -> Network {
+/// The network of a name with the range of an attempt; without IPv6 for `None`.
+pub fn network(name: &str, attempt: Option<u32>, mtu: Option<u32>) -> Network {
     let mut options = std::collections::BTreeMap::from([(
         "com.docker.network.bridge.enable_ip_masquerade".to_string(),
         "true".to_string(),
@@ -17,9 +15,9 @@ pub fn network(attempt: Option<u32>, mtu: Option<u32>) -> Network {
         options.insert("com.docker.network.driver.mtu".into(), mtu.to_string());
     }
     Network {
-        name: NETWORK.into(),
+        name: name.into(),
         options,
-        subnet6: attempt.map(|attempt| range(NETWORK, attempt)),
+        subnet6: attempt.map(|attempt| range(name, attempt)),
         ..Network::default()
     }
 }
@@ -40,6 +38,16 @@ fn range(name: &str, attempt: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn packets_are_as_long_as_the_engine_makes_them() {
+        let option = |mtu| {
+            let made = network("kind", Some(0), mtu);
+            made.options.get("com.docker.network.driver.mtu").cloned()
+        };
+        assert_eq!(option(Some(1_450)).as_deref(), Some("1450"));
+        assert_eq!((option(Some(0)), option(None)), (None, None));
+    }
 
     #[test]
     fn the_ranges_are_kinds() {

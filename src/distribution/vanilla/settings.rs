@@ -75,6 +75,8 @@ pub struct Settings {
     pub name: String,
     /// Its nodes, control planes first.
     pub nodes: Vec<NodeSettings>,
+    /// The network that nodes join.
+    pub network: String,
     /// The address family.
     pub family: Family,
     /// The host's address of the API.
@@ -167,6 +169,7 @@ impl Settings {
         Self {
             name: spec.name.to_string(),
             nodes: all_nodes(spec, file, family),
+            network: network(spec),
             family,
             api_address: text("api_server_address", "apiServerAddress")
                 .unwrap_or_else(|| loopback.to_string()),
@@ -237,6 +240,12 @@ impl Settings {
     pub fn is_alone(&self) -> bool {
         self.nodes.len() == 1
     }
+}
+
+/// The network of the provider's option; without it the one that all clusters share.
+pub(super) fn network(spec: &Spec) -> String {
+    let asked = spec.provider.options.get("network").and_then(Tree::as_text);
+    asked.unwrap_or(super::NETWORK).to_string()
 }
 
 /// A port where 0 and −1 mean any free one.

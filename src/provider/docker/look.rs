@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 
+use super::engines::Place;
 use super::{Docker, Maker};
 use crate::axis::Provider;
 use crate::diag::codes::docker::{ENGINE_DENIED, NO_CONTAINER, NO_ENGINE};
-use crate::docker::{Life, Listed};
+use crate::docker::{Engine, Life, Listed, labels};
 use crate::error::{Error, Result};
 use crate::facts::{Facts, State};
 use crate::k8s;
-use crate::spec::ClusterName;
+use crate::spec::{ClusterName, Spec};
 use crate::world::{Access, Memory as _};
 
 /// How many clusters are looked at at once.
@@ -21,8 +22,13 @@ const LOOKS: usize = 8;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Docker {
-    /// Looks at one cluster.
-    pub(super) async fn look(&self, context: &str, name: &ClusterName) -> Result<Option<Facts>> {
+    /// Looks at one cluster, on the engine where it was made or is to be made.
+    pub(super) async fn look(
+        &self,
+        context: &str,
+        name: &ClusterName,
+        spec: Option<&Spec>,
+    ) -> Result<Option<Facts>> {
         let Some(maker) = self
             .makers
             .iter()
@@ -30,23 +36,52 @@ impl Docker {
         else {
             return Ok(None);
         };
-        let members = self.members(maker.as_ref(), name.as_str()).await?;
+        let engine = self.engines.at(&self.engines.place(context, spec)?).await?;
+        let members = of(maker.as_ref(), &engine.list(&[]).await?, name.as_str());
         if members.is_empty() && !maker.others()?.iter().any(|other| other == name.as_str()) {
             return Ok(None);
         }
-        self.facts(maker.as_ref(), name, &members).await.map(Some)
+        self.facts(&engine, maker.as_ref(), name, &members)
+            .await
+            .map(Some)
     }
 
-    /// Looks at all clusters; without an engine there are none.
+    /// Looks at all clusters; without an engine there are none but those that are known to be on one.
     pub(super) async fn look_at_all(&self) -> Result<Vec<Facts>> {
-        let engine = match self.engine().await {
-            Ok(engine) => engine,
-            // Whoever may not use the engine has no clusters there either, and may have others elsewhere.
-            Err(problem) if [NO_ENGINE.id, ENGINE_DENIED.id].contains(&problem.code().id) => {
-                return Ok(Vec::new());
+        let places = self.engines.all()?;
+        let elsewhere: BTreeSet<&String> = places.values().flatten().collect();
+        let mut found = Vec::new();
+        for (place, contexts) in &places {
+            let is_there = |context: &String| {
+                if place.is_usual() {
+                    !elsewhere.contains(context)
+                } else {
+                    contexts.contains(context)
+                }
+            };
+            match self.engines.at(place).await {
+                Ok(engine) => found.extend(self.look_at(&engine, &is_there).await?),
+                // Whoever may not use the engine has no clusters there either, and may have others elsewhere.
+                Err(problem)
+                    if place.is_usual()
+                        && [NO_ENGINE.id, ENGINE_DENIED.id].contains(&problem.code().id) => {}
+                Err(problem) if place.is_usual() => return Err(problem),
+                Err(problem) => {
+                    for context in contexts {
+                        found.extend(self.unreachable(context, place, &problem).await?);
+                    }
+                }
             }
-            Err(problem) => return Err(problem),
-        };
+        }
+        Ok(found)
+    }
+
+    /// Looks at the clusters of one engine whose context is wanted.
+    async fn look_at(
+        &self,
+        engine: &Engine,
+        is_wanted: &(dyn Fn(&String) -> bool + Sync),
+    ) -> Result<Vec<Facts>> {
         let containers = engine.list(&[]).await?;
         let mut looks = Vec::new();
         for maker in &self.makers {
@@ -57,8 +92,13 @@ impl Docker {
                 let Ok(checked) = ClusterName::parse(&name) else {
                     continue;
                 };
+                if !is_wanted(&maker.context(&name)) {
+                    continue;
+                }
                 let members = of(maker.as_ref(), &containers, &name);
-                looks.push(async move { self.facts(maker.as_ref(), &checked, &members).await });
+                looks.push(
+                    async move { self.facts(engine, maker.as_ref(), &checked, &members).await },
+                );
             }
         }
         futures::stream::iter(looks)
@@ -67,9 +107,35 @@ impl Docker {
             .await
     }
 
+    /// What is known of a cluster whose engine does not answer.
+    async fn unreachable(
+        &self,
+        context: &str,
+        place: &Place,
+        problem: &Error,
+    ) -> Result<Option<Facts>> {
+        for maker in &self.makers {
+            // The name is what the context ends with, whatever it begins with.
+            let ends = context
+                .match_indices('-')
+                .map(|(at, _)| context.get(at + 1..));
+            let name = ends
+                .flatten()
+                .find(|name| maker.context(name) == context)
+                .and_then(|name| ClusterName::parse(name).ok());
+            if let Some(name) = name {
+                let mut facts = self.blank(maker.as_ref(), &name).await?;
+                facts.state =
+                    State::Broken(format!("its engine, {place}, cannot be used: {problem}"));
+                return Ok(Some(facts));
+            }
+        }
+        Ok(None)
+    }
+
     /// The way to the API of one cluster, by its context.
     pub(super) async fn access(&self, context: &str) -> Result<Access> {
-        let engine = self.engine().await?;
+        let engine = &self.engines.at(&self.engines.place(context, None)?).await?;
         let containers = engine.list(&[]).await?;
         for maker in &self.makers {
             let names: BTreeSet<String> = containers
@@ -88,21 +154,11 @@ impl Docker {
         )
     }
 
-    async fn members(&self, maker: &dyn Maker, name: &str) -> Result<Vec<Listed>> {
-        let containers = self.engine().await?.list(&[]).await?;
-        Ok(of(maker, &containers, name))
-    }
-
-    async fn facts(
-        &self,
-        maker: &dyn Maker,
-        name: &ClusterName,
-        members: &[Listed],
-    ) -> Result<Facts> {
+    /// What is known of a cluster before anything of it was looked at.
+    async fn blank(&self, maker: &dyn Maker, name: &ClusterName) -> Result<Facts> {
         let context = maker.context(name.as_str());
-        let mut facts = Facts {
+        Ok(Facts {
             name: name.clone(),
-            context: context.clone(),
             distribution: maker.distribution(),
             provider: Provider::Docker,
             state: State::Stopped,
@@ -111,24 +167,42 @@ impl Docker {
             nodes: Vec::new(),
             components: BTreeMap::new(),
             recorded: self.store.read(&context).await?,
+            context,
             has_context: false,
             expires: None,
-        };
+            foreign: false,
+        })
+    }
+
+    async fn facts(
+        &self,
+        engine: &Engine,
+        maker: &dyn Maker,
+        name: &ClusterName,
+        members: &[Listed],
+    ) -> Result<Facts> {
+        let mut facts = self.blank(maker, name).await?;
+        let context = facts.context.clone();
+        // Whatever ksail makes carries its label, from the first container on.
+        facts.foreign = facts.recorded.is_none()
+            && !members
+                .iter()
+                .any(|one| one.labels.get(labels::CLUSTER) == Some(&context));
         let control: Vec<&Listed> = members
             .iter()
             .filter(|one| maker.is_control_plane(one))
             .collect();
+        // The record is the last thing a run writes: what is ksail's and has none was cut off.
         let is_finished = facts
             .recorded
             .as_ref()
-            .is_none_or(|recorded| recorded.finished);
+            .map_or(facts.foreign, |recorded| recorded.finished);
         if control.is_empty() {
             if is_finished {
                 facts.state = State::Broken("it has no container of its control plane".into());
             }
             return Ok(facts);
         }
-        let engine = self.engine().await?;
         let access = maker.access(engine, name.as_str(), members).await;
         if let Ok(access) = &access {
             facts.endpoint = Some(access.server.clone());

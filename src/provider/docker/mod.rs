@@ -6,8 +6,10 @@
 //!
 //! To add a distribution: a file here with its [`Maker`], and a line in [`Docker::new`].
 
+mod engines;
 mod evidence;
 mod gc;
+mod images;
 mod job;
 mod k3s;
 mod kwok;
@@ -19,10 +21,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::future::{BoxFuture, FutureExt as _};
-use tokio::sync::OnceCell;
-
 pub use gc::{Leftover, Thing};
 pub(super) use job::Job;
+
+use engines::Engines;
 
 use super::{decryption, installed};
 use crate::axis::{Axis as _, Distribution};
@@ -31,7 +33,7 @@ use crate::docker::{Engine, Listed, Settings, labels};
 use crate::error::{Error, Result};
 use crate::facts::Facts;
 use crate::k8s;
-use crate::spec::ClusterName;
+use crate::spec::{ClusterName, Spec};
 use crate::state::State as Store;
 use crate::step::{Action, Network, Node};
 use crate::world::{Access, Contexts, Platform, Work};
@@ -50,6 +52,25 @@ pub(super) trait Maker: Send + Sync {
     /// Makes the network; a distribution may know other ways where the first is barred.
     fn ensure_network<'a>(&'a self, job: &'a Job<'a>, name: &'a str) -> BoxFuture<'a, Result<()>> {
         async move { job.own_network(&self.network(job, name)).await }.boxed()
+    }
+    /// Runs a registry beside the cluster; `upstream` makes it a cache of another one.
+    fn registry<'a>(
+        &'a self,
+        job: &'a Job<'a>,
+        name: &'a str,
+        upstream: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<()>> {
+        registry::ensure(job, name, upstream).boxed()
+    }
+    /// Tells nodes that run of the registries there are now; simulated ones pull nothing.
+    fn rewire<'a>(&'a self, job: &'a Job<'a>, nodes: &'a [String]) -> BoxFuture<'a, Result<()>> {
+        let _ = (job, nodes);
+        async { Ok(()) }.boxed()
+    }
+    /// Makes the load balancer that stands before the control planes.
+    fn balancer<'a>(&'a self, job: &'a Job<'a>) -> BoxFuture<'a, Result<()>> {
+        let _ = job;
+        async { Ok(()) }.boxed()
     }
     /// Makes the machine of a node and starts it.
     fn machine<'a>(
@@ -95,8 +116,7 @@ pub(super) trait Maker: Send + Sync {
 /// Makes clusters on a Docker engine.
 pub struct Docker {
     store: Store,
-    settings: Settings,
-    engine: OnceCell<Engine>,
+    engines: Engines,
     contexts: Arc<dyn Contexts>,
     makers: Vec<Arc<dyn Maker>>,
 }
@@ -115,19 +135,27 @@ impl Docker {
             Arc::new(kwok::Kwok::new(kwok)),
         ];
         Self {
+            engines: Engines::new(settings, store.clone()),
             store,
-            settings,
-            engine: OnceCell::new(),
             contexts,
             makers,
         }
     }
 
-    /// The engine; connected to when it is first needed.
-    pub async fn engine(&self) -> Result<&Engine> {
-        self.engine
-            .get_or_try_init(|| Engine::connect(&self.settings))
-            .await
+    /// The engine that the docker command would use; connected to when it is first needed.
+    pub async fn engine(&self) -> Result<Engine> {
+        self.engines.at(&engines::Place::default()).await
+    }
+
+    /// The engine of the cluster that is worked on.
+    async fn engine_of(&self, work: &Work<'_>) -> Result<Engine> {
+        let place = match (work.spec, work.action) {
+            (Some(spec), action) if *action != Action::Remove => {
+                self.engines.settle(work.context, spec)?
+            }
+            _ => self.engines.place(work.context, work.spec)?,
+        };
+        self.engines.at(&place).await
     }
 
     fn maker(&self, distribution: Distribution) -> Result<&dyn Maker> {
@@ -161,9 +189,9 @@ impl Docker {
 
     async fn act(&self, work: &Work<'_>) -> Result<()> {
         let maker = self.maker_of(work).await?;
-        let engine = self.engine().await?;
+        let engine = self.engine_of(work).await?;
         let job = Job {
-            engine,
+            engine: &engine,
             work,
             maker,
         };
@@ -175,6 +203,8 @@ impl Docker {
                 | Action::Bootstrap { .. }
                 | Action::Join { .. }
                 | Action::Registry { .. }
+                | Action::Balancer { .. }
+                | Action::Images { .. }
                 | Action::Ready { .. }
                 | Action::Nodes { .. },
             ) => Err(evidence::keep(&job, &self.store, error).await),
@@ -187,8 +217,14 @@ impl Docker {
         match work.action {
             Action::Network { name } => maker.ensure_network(job, name).await,
             Action::Registry { name, upstream } => {
-                registry::ensure(job, name, upstream.as_deref()).await
+                maker.registry(job, name, upstream.as_deref()).await
             }
+            Action::Balancer { .. } => maker.balancer(job).await,
+            Action::Registries { nodes, keep } => {
+                maker.rewire(job, nodes).await?;
+                registry::retire(job, keep).await
+            }
+            Action::Images { images, nodes } => images::load(job, images, nodes).await,
             Action::Machine { node, image } => {
                 engine.ensure_image(image, work.report).await?;
                 maker.machine(job, node, image).await
@@ -209,7 +245,11 @@ impl Docker {
             Action::DecryptionKey(key) => decryption::give(&job.client().await?, key).await,
             Action::Start => maker.start(job, &job.members().await?).await,
             Action::Stop => maker.stop(job, &job.members().await?).await,
-            Action::Remove => job.remove().await,
+            Action::Remove => {
+                job.remove().await?;
+                self.engines.forget(work.context);
+                Ok(())
+            }
             other => Err(cannot(other)),
         }
     }
@@ -242,8 +282,9 @@ impl Platform for Docker {
         &'a self,
         context: &'a str,
         name: &'a ClusterName,
+        spec: Option<&'a Spec>,
     ) -> BoxFuture<'a, Result<Option<Facts>>> {
-        self.look(context, name).boxed()
+        self.look(context, name, spec).boxed()
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<Facts>>> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use futures::future::FutureExt as _;
+use futures::future::{FutureExt as _, try_join_all};
 
 use super::Job;
 use crate::docker::{Life, Tail, labels};
@@ -60,6 +60,18 @@ pub(super) async fn ensure(job: &Job<'_>, name: &str, upstream: Option<&str>) ->
         .boxed()
     };
     engine.until(&label, name, PACE, PATIENCE, ask).await
+}
+
+/// Removes the registries of a cluster but for those that stay.
+pub(super) async fn retire(job: &Job<'_>, keep: &[String]) -> Result<()> {
+    let all = job.everything().await?;
+    let gone = all.iter().filter(|one| {
+        let name = one.labels.get(REGISTRY);
+        name.is_some_and(|name| !keep.contains(name))
+    });
+    try_join_all(gone.map(|one| job.engine.remove(&one.id)))
+        .await
+        .map(|_| ())
 }
 
 /// The container of a registry.

@@ -74,6 +74,11 @@ pub fn counts(distribution: &DistributionSpec) -> Option<(u32, u32)> {
     (!roles.is_empty()).then(|| (count(Role::ControlPlane), count(Role::Worker)))
 }
 
+/// What has to hold between a provider's options, whose values are right by themselves.
+pub fn contradictions_of_provider(kind: Provider, given: &Options) -> Vec<Error> {
+    provider::contradictions(kind, given)
+}
+
 /// What has to hold between a distribution's options, whose values are right by themselves.
 pub fn contradictions(kind: Distribution, given: &Options) -> Vec<Error> {
     match kind {

@@ -1,7 +1,46 @@
 //! Options of providers.
 
 use crate::axis::Provider;
+use crate::diag::codes::model::{BAD_VALUE, CONTRADICTION};
+use crate::error::Error;
 use crate::spec::field::{Field, Shape, field};
+use crate::spec::{Options, Tree};
+
+/// What has to hold between a provider's options, whose values are right by themselves.
+pub(super) fn contradictions(kind: Provider, given: &Options) -> Vec<Error> {
+    if kind != Provider::Docker {
+        return Vec::new();
+    }
+    let mut problems = Vec::new();
+    let host = given.get("host").and_then(Tree::as_text);
+    if given.contains_key("context") && host.is_some() {
+        problems.push(
+            Error::new(
+                &CONTRADICTION,
+                "an engine is named twice, by `host` and by `context`",
+            )
+            .help("keep one of them")
+            .field("context"),
+        );
+    }
+    let is_address = |host: &str| {
+        let (scheme, rest) = host.split_once("://").unwrap_or_default();
+        ["unix", "tcp", "http", "https"].contains(&scheme) && !rest.is_empty()
+    };
+    if let Some(host) = host.filter(|host| !is_address(host)) {
+        let help = if host.starts_with("ssh://") {
+            "ksail has no ssh of its own: forward the socket and name its local end, `unix:///tmp/docker.sock`"
+        } else {
+            "addresses look like unix:///var/run/docker.sock or tcp://HOST:2376"
+        };
+        problems.push(
+            Error::new(&BAD_VALUE, format!("{host:?} is no address of an engine"))
+                .help(help)
+                .field("host"),
+        );
+    }
+    problems
+}
 
 pub(super) fn fields(kind: Provider) -> &'static [Field] {
     match kind {
@@ -19,19 +58,19 @@ static DOCKER: &[Field] = &[
         "host",
         Shape::Text,
         "as the docker command finds it",
-        "The engine's address.",
+        "The engine's address, such as `unix:///run/docker.sock` or `tcp://HOST:2376`; ksail remembers which cluster is where.",
     ),
     field(
         "context",
         Shape::Text,
         "the current one",
-        "The docker context.",
+        "The docker context that leads to the engine.",
     ),
     field(
         "network",
         Shape::Text,
         "the distribution's own",
-        "The network that nodes join.",
+        "The network that nodes join; made if it is not there, and left behind.",
     ),
 ];
 

@@ -130,6 +130,7 @@ impl Platform for Absent {
         &'a self,
         _: &'a str,
         _: &'a crate::spec::ClusterName,
+        _: Option<&'a crate::spec::Spec>,
     ) -> futures::future::BoxFuture<'a, Result<Option<crate::facts::Facts>>> {
         Box::pin(async { Ok(None) })
     }

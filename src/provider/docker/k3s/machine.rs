@@ -41,12 +41,8 @@ impl K3s {
         let cluster = self.clusters.of(job.work.context).await;
         let given = cluster.given(job).await?;
         if member == Member::Server(0) {
-            let others = [
-                registry(job, definition).boxed(),
-                balancer(job, definition, &given).boxed(),
-            ];
-            let (_, _) =
-                tokio::try_join!(node(job, definition, &given, member), try_join_all(others))?;
+            let (_, ()) =
+                tokio::try_join!(node(job, definition, &given, member), join(job, definition))?;
             return Ok(());
         }
         let (id, is_new) = node(job, definition, &given, member).await?;
@@ -57,6 +53,12 @@ impl K3s {
             job.engine.start(&id).await?;
         }
         Ok(())
+    }
+
+    /// Makes the container of the load balancer; it starts with the first server.
+    pub(super) async fn front(&self, job: &Job<'_>) -> Result<()> {
+        let given = self.clusters.of(job.work.context).await.given(job).await?;
+        balancer(job, Definition::of(job.spec()?), &given).await
     }
 
     /// Starts the first server and the load balancer, and waits until the API answers.
@@ -109,7 +111,7 @@ impl K3s {
                     // Both carry the port they were made with: others take their places.
                     try_join_all([name, front.as_str()].map(|one| job.engine.remove(one))).await?;
                     cluster.move_port().await?;
-                    self.make(job, name).await?;
+                    tokio::try_join!(self.make(job, name), self.front(job))?;
                 }
                 answer => return answer,
             }
@@ -218,8 +220,8 @@ async fn balancer(job: &Job<'_>, definition: Definition<'_>, given: &Given) -> R
     have(job, container).await.map(|_| ())
 }
 
-/// The registry that the k3d.yaml wants made with the cluster, and those it uses, which come into its network.
-async fn registry(job: &Job<'_>, definition: Definition<'_>) -> Result<()> {
+/// The registry that the k3d.yaml wants made with the cluster.
+pub(super) async fn registry(job: &Job<'_>, definition: Definition<'_>) -> Result<()> {
     let engine = job.engine;
     if let Some(container) = layout::registry(definition) {
         engine
@@ -229,6 +231,12 @@ async fn registry(job: &Job<'_>, definition: Definition<'_>) -> Result<()> {
         have(job, container).await?;
         engine.start(&name).await?;
     }
+    Ok(())
+}
+
+/// Takes the registries that the k3d.yaml names into the cluster's network.
+async fn join(job: &Job<'_>, definition: Definition<'_>) -> Result<()> {
+    let engine = job.engine;
     let place = crate::step::Attachment {
         network: definition.network(),
         ..crate::step::Attachment::default()

@@ -18,7 +18,7 @@ mod power;
 use futures::future::{BoxFuture, FutureExt as _};
 
 use self::given::Clusters;
-use super::{Job, Maker};
+use super::{Job, Maker, registry};
 use crate::axis::Distribution;
 use crate::distribution::k3s::label::{self, CLUSTER, ROLE};
 use crate::distribution::k3s::{self as layout, Definition};
@@ -78,6 +78,30 @@ impl Maker for K3s {
         _: &'a str,
     ) -> BoxFuture<'a, Result<()>> {
         self.make(job, &node.name).boxed()
+    }
+
+    fn registry<'a>(
+        &'a self,
+        job: &'a Job<'a>,
+        name: &'a str,
+        upstream: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<()>> {
+        async move {
+            let definition = Definition::of(job.spec()?);
+            if definition.registry().is_some_and(|made| made.name == name) {
+                return machine::registry(job, definition).await;
+            }
+            registry::ensure(job, name, upstream).await
+        }
+        .boxed()
+    }
+
+    fn balancer<'a>(&'a self, job: &'a Job<'a>) -> BoxFuture<'a, Result<()>> {
+        self.front(job).boxed()
+    }
+
+    fn rewire<'a>(&'a self, job: &'a Job<'a>, nodes: &'a [String]) -> BoxFuture<'a, Result<()>> {
+        power::rewire(job, nodes).boxed()
     }
 
     fn bootstrap<'a>(&'a self, job: &'a Job<'a>, node: &'a str) -> BoxFuture<'a, Result<()>> {

@@ -4,6 +4,7 @@ use futures::future::try_join_all;
 
 use super::access;
 use crate::distribution::k3s::label::ROLE;
+use crate::distribution::k3s::{Definition, no_registries};
 use crate::docker::Listed;
 use crate::error::Result;
 use crate::k8s;
@@ -51,6 +52,33 @@ pub(super) async fn stop(job: &Job<'_>, members: &[Listed]) -> Result<()> {
     try_join_all(servers.map(|one| engine.stop(&one.id, GRACE)))
         .await
         .map(|_| ())
+}
+
+/// Tells nodes that run of the registries there are now. K3s reads its file when it starts, so that nodes restart, one
+/// after another.
+pub(super) async fn rewire(job: &Job<'_>, nodes: &[String]) -> Result<()> {
+    let engine = job.engine;
+    let file = Definition::of(job.spec()?).registries_file();
+    // What is no longer asked for is no longer known, and a file without anything is as good as none.
+    let file = file.unwrap_or_else(no_registries);
+    for node in nodes {
+        let there = engine.get_file(node, &file.path).await?;
+        let is_same = match &there {
+            Some(there) => there == file.content.expose().as_bytes(),
+            None => file.content.is_empty(),
+        };
+        if is_same {
+            continue;
+        }
+        engine.put_files(node, std::slice::from_ref(&file)).await?;
+        engine.stop(node, GRACE).await?;
+        engine.start(node).await?;
+        let client = access::wait(job, node).await?;
+        if super::becomes_ready(job) {
+            k8s::wait_node(&client, node, true, job.work.report).await?;
+        }
+    }
+    Ok(())
 }
 
 fn with_role<'a>(members: &'a [Listed], wanted: &'a str) -> impl Iterator<Item = &'a Listed> {

@@ -10,7 +10,7 @@ use super::super::Job;
 use super::machine::file;
 use crate::diag::codes::docker::{ADDRESS_CHANGED, NOT_IN_TIME};
 use crate::distribution::vanilla::{BALANCER, NETWORK, ROLE};
-use crate::docker::{Life, Listed};
+use crate::docker::{Life, Listed, Seen};
 use crate::error::{Error, Result};
 use crate::k8s;
 
@@ -69,7 +69,7 @@ pub(super) async fn start(job: &Job<'_>, members: &[Listed]) -> Result<()> {
     if is_balanced {
         for one in control {
             let now = job.engine.expect(&one.name).await?;
-            let now = now.addresses.get(NETWORK).and_then(|a| a.parse().ok());
+            let now = address(&now).and_then(|a| a.parse().ok());
             let had = former.get(&one.name).copied();
             if had.is_some() && had != now {
                 return Err(moved(&one.name, had, now));
@@ -82,11 +82,19 @@ pub(super) async fn start(job: &Job<'_>, members: &[Listed]) -> Result<()> {
 /// Writes the address of a running container that is no node into it, for the next start.
 pub(super) async fn remember(job: &Job<'_>, name: &str) -> Result<()> {
     let seen = job.engine.expect(name).await?;
-    let Some(address) = seen.addresses.get(NETWORK) else {
+    let Some(address) = address(&seen) else {
         return Ok(());
     };
-    let file = file(FORMER, 0o644, address.as_str());
+    let file = file(FORMER, 0o644, address);
     job.engine.put_files(name, &[file]).await
+}
+
+/// The address of a container in the network that its cluster is in: a registry may be in others, a node is in one.
+fn address(seen: &Seen) -> Option<&str> {
+    let usual = seen.addresses.get(NETWORK);
+    usual
+        .or_else(|| seen.addresses.values().next())
+        .map(String::as_str)
 }
 
 /// The addresses that nodes had: each keeps its own in a file that can be read while it is off.
@@ -94,7 +102,7 @@ async fn former(job: &Job<'_>, members: &[Listed]) -> Result<BTreeMap<String, Ip
     let reads = members.iter().map(|one| async move {
         if one.life == Life::Running {
             let seen = job.engine.expect(&one.name).await?;
-            let address = seen.addresses.get(NETWORK).and_then(|a| a.parse().ok());
+            let address = address(&seen).and_then(|a| a.parse().ok());
             return Ok::<_, Error>((one.name.clone(), address));
         }
         let bytes = job.engine.get_file(&one.name, FORMER).await?;

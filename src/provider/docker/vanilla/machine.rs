@@ -10,7 +10,7 @@ use super::super::Job;
 use super::registry;
 use crate::diag::codes::docker::{BAD_NODE_IMAGE, CONTAINER_DIFFERS, NO_IPV6, PORT_TAKEN};
 use crate::distribution::vanilla::{
-    self, BALANCER_IMAGE, CONFIG_PATH, Family, Host, NETWORK, NodeSettings, Place, Settings,
+    self, BALANCER_IMAGE, CONFIG_PATH, Family, Host, NodeSettings, Place, Settings,
 };
 use crate::docker::{Ensured, Life, Seen, Tail};
 use crate::error::{Error, Result};
@@ -30,7 +30,7 @@ pub(super) async fn ensure(job: &Job<'_>, settings: &Settings, node: &NodeSettin
     job.engine
         .ensure_image(&node.image, job.work.report)
         .await?;
-    let host = host(job).await?;
+    let host = host(job, settings).await?;
     let mut container = vanilla::container(settings, node, &host);
     container.labels.extend(job.labels());
     let was_running = up(job, &mut container, Some((settings, node, &host))).await?;
@@ -189,8 +189,8 @@ async fn version(job: &Job<'_>, node: &NodeSettings) -> Result<Version> {
 /// Where a running node is.
 pub(super) async fn place(job: &Job<'_>, settings: &Settings, node: &str) -> Result<Place> {
     let seen = job.engine.expect(node).await?;
-    let v4 = seen.addresses.get(NETWORK).cloned();
-    let v6 = seen.addresses6.get(NETWORK).cloned();
+    let v4 = seen.addresses.get(&settings.network).cloned();
+    let v6 = seen.addresses6.get(&settings.network).cloned();
     if settings.family != Family::V4 && v6.is_none() {
         return Err(no_ipv6(node));
     }
@@ -208,9 +208,9 @@ fn no_ipv6(node: &str) -> Error {
         .help("remove the network `kind` once no cluster uses it, or leave `ip_family` out")
 }
 
-async fn host(job: &Job<'_>) -> Result<Host> {
+async fn host(job: &Job<'_>, settings: &Settings) -> Result<Host> {
     let info = job.engine.info().await?;
-    let subnet = job.engine.network_subnet(NETWORK).await?;
+    let subnet = job.engine.network_subnet(&settings.network).await?;
     let mut proxies = std::collections::BTreeMap::new();
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"] {
         let value = std::env::var(name).or_else(|_| std::env::var(name.to_lowercase()));

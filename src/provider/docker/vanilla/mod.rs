@@ -28,7 +28,7 @@ use super::{Job, Maker};
 use crate::axis::Distribution;
 use crate::diag::codes::docker::NO_CONTAINER;
 use crate::distribution::vanilla::{self, CLUSTER, NodeSettings, ROLE, Settings};
-use crate::docker::{Engine, Listed};
+use crate::docker::{Engine, Life, Listed};
 use crate::error::{Error, Result};
 use crate::k8s;
 use crate::step::{Network, Node};
@@ -53,12 +53,12 @@ impl Maker for Vanilla {
             .is_some_and(|role| role == "control-plane")
     }
 
-    fn network(&self, _: &Job<'_>, _: &str) -> Network {
-        vanilla::network(Some(0), None)
+    fn network(&self, _: &Job<'_>, name: &str) -> Network {
+        vanilla::network(name, Some(0), None)
     }
 
-    fn ensure_network<'a>(&'a self, job: &'a Job<'a>, _: &'a str) -> BoxFuture<'a, Result<()>> {
-        network::ensure(job.engine).boxed()
+    fn ensure_network<'a>(&'a self, job: &'a Job<'a>, name: &'a str) -> BoxFuture<'a, Result<()>> {
+        network::ensure(job.engine, name).boxed()
     }
 
     fn machine<'a>(
@@ -70,15 +70,17 @@ impl Maker for Vanilla {
         async move {
             let settings = Settings::of(job.spec()?);
             let named = find(&settings, &node.name)?;
-            let is_first = settings.nodes.first() == Some(named);
-            if is_first && settings.is_balanced() {
-                let balancer = machine::ensure_balancer(job, &settings);
-                return tokio::try_join!(balancer, machine::ensure(job, &settings, named))
-                    .map(|_| ());
-            }
             machine::ensure(job, &settings, named).await
         }
         .boxed()
+    }
+
+    fn balancer<'a>(&'a self, job: &'a Job<'a>) -> BoxFuture<'a, Result<()>> {
+        async move { machine::ensure_balancer(job, &Settings::of(job.spec()?)).await }.boxed()
+    }
+
+    fn rewire<'a>(&'a self, job: &'a Job<'a>, nodes: &'a [String]) -> BoxFuture<'a, Result<()>> {
+        registry::rewire(job, nodes).boxed()
     }
 
     fn bootstrap<'a>(&'a self, job: &'a Job<'a>, node: &'a str) -> BoxFuture<'a, Result<()>> {
@@ -100,8 +102,13 @@ impl Maker for Vanilla {
     fn remove_machine<'a>(&'a self, job: &'a Job<'a>, node: &'a str) -> BoxFuture<'a, Result<()>> {
         async move {
             let client = job.client().await?;
+            let seen = job.engine.inspect(node).await?;
+            // Pods of a node that is off cannot say that they have gone.
+            if seen.is_some_and(|seen| seen.life == Life::Running) {
+                k8s::drain(&client, node, job.work.report).await?;
+            }
             job.engine.remove(node).await?;
-            k8s::ensure_nodes(&client, &[], &[node.to_string()]).await
+            k8s::forget(&client, node).await
         }
         .boxed()
     }

@@ -1,27 +1,28 @@
 //! The network that all clusters share: made with the range that kind would give it, another one if that is taken, and
 //! without IPv6 where the engine has none.
 
-use crate::diag::codes::docker::NO_SUBNET;
+use crate::diag::codes::docker::SUBNET_TAKEN;
 use crate::distribution::vanilla;
 use crate::docker::Engine;
 use crate::error::{Error, Result};
 
 /// Makes the network unless it is there; one that is there is used as it is.
-pub(super) async fn ensure(engine: &Engine) -> Result<()> {
+pub(super) async fn ensure(engine: &Engine, name: &str) -> Result<()> {
+    let mtu = engine.usual_mtu().await?;
     let mut last = None;
     for attempt in 0..vanilla::ATTEMPTS {
         match engine
-            .ensure_network(&vanilla::network(Some(attempt), None))
+            .ensure_network(&vanilla::network(name, Some(attempt), mtu))
             .await
         {
             Ok(_) => return Ok(()),
             Err(problem) if is_without_ipv6(&problem) => {
                 return engine
-                    .ensure_network(&vanilla::network(None, None))
+                    .ensure_network(&vanilla::network(name, None, mtu))
                     .await
                     .map(|_| ());
             }
-            Err(problem) if problem.code().id == NO_SUBNET.id && says(&problem, &["overlap"]) => {
+            Err(problem) if problem.code().id == SUBNET_TAKEN.id => {
                 last = Some(problem);
             }
             Err(problem) => return Err(problem),

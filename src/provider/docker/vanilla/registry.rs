@@ -1,7 +1,9 @@
 //! What containerd is told of registries: one `hosts.toml` for each, in a folder of its own.
 
 use base64::Engine as _;
+use futures::future::try_join_all;
 
+use super::super::Job;
 use crate::error::Result;
 use crate::secret::Secret;
 use crate::spec::registry::{Credentials, Mirror, Registry};
@@ -10,6 +12,24 @@ use crate::step::File;
 
 /// Where containerd looks.
 const FOLDER: &str = "/etc/containerd/certs.d";
+
+/// What the files begin with that were written for a definition; others are somebody else's.
+const OURS: &str = "# written by ksail\n";
+/// Removes the files that were written for a definition.
+const SWEEP: &str =
+    "grep -lsx '# written by ksail' /etc/containerd/certs.d/*/hosts.toml | xargs -r rm -f";
+
+/// Tells nodes that run of the registries there are now; containerd looks at its files whenever it pulls.
+pub(super) async fn rewire(job: &Job<'_>, nodes: &[String]) -> Result<()> {
+    let files = files(job.spec()?)?;
+    let files = files.as_slice();
+    let all = nodes.iter().map(|node| async move {
+        let answer = job.engine.exec(node, &["sh", "-c", SWEEP], None).await?;
+        answer.success(format!("taking back what {node} knew of registries"))?;
+        job.engine.put_files(node, files).await
+    });
+    try_join_all(all).await.map(|_| ())
+}
 
 /// The files of all registries of a definition.
 pub(super) fn files(spec: &Spec) -> Result<Vec<File>> {
@@ -99,7 +119,7 @@ fn hosts(host: &str, content: Secret) -> File {
         path: format!("{FOLDER}/{host}/hosts.toml"),
         // It may hold credentials; only containerd, which is root, reads it.
         mode: 0o600,
-        content,
+        content: Secret::new(format!("{OURS}{}", content.expose())),
     }
 }
 

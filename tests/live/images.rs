@@ -1,0 +1,89 @@
+//! Images that nodes are given without any registry.
+
+use std::io::Write as _;
+
+use futures::StreamExt as _;
+
+use super::stage::Stage;
+
+const IMAGES: &[&str] = &[
+    "kindest/node:v1.35.4",
+    "rancher/k3s:v1.35.4-k3s1",
+    "ghcr.io/k3d-io/k3d-proxy:5.9.0",
+    "busybox:1.35.0",
+    "busybox:latest",
+    "registry:3",
+];
+
+/// Whether a node has an image.
+fn has(stage: &Stage, node: &str, image: &str) -> bool {
+    let argv = ["crictl", "inspecti", image];
+    let answer = stage.engine(async |engine| engine.exec(node, &argv, None).await);
+    answer.status == 0
+}
+
+#[test]
+fn nodes_are_given_images_and_not_twice() {
+    let Some(mut stage) = Stage::set(IMAGES) else {
+        return;
+    };
+    let mut archive = std::fs::File::create(stage.path("images.tar")).unwrap();
+    stage.engine(async |engine| {
+        let mut parts = engine.save(&["busybox:latest"]);
+        while let Some(part) = parts.next().await {
+            archive.write_all(&part?).unwrap();
+        }
+        Ok(())
+    });
+    for (short, distribution, prefix, nodes) in [
+        ("i", "vanilla", "kind", ["control-plane", "worker"]),
+        ("j", "k3s", "k3d", ["server-0", "agent-0"]),
+    ] {
+        let name = stage.name(short);
+        let nodes = nodes.map(|node| match distribution {
+            "k3s" => format!("k3d-{name}-{node}"),
+            _ => format!("{name}-{node}"),
+        });
+        let define = |images: &str| {
+            stage.script(&format!(
+                r#"cluster("{name}", #{{ distribution: {distribution}("1.35.4"), provider: docker(), workers: 1, import_images: {images} }})"#
+            ))
+        };
+        let script = define(r#"["images.tar", "busybox:1.35.0"]"#);
+        let plan = stage.good(&["plan", &script]);
+        assert!(plan.contains("load 2 images into 2 nodes"), "{plan}");
+        stage.good(&["run", &script]);
+        for node in &nodes {
+            for image in ["busybox:latest", "busybox:1.35.0"] {
+                assert!(has(&stage, node, image), "{node} {image}");
+            }
+        }
+        assert!(stage.good(&["run", &script]).contains("nothing to change"));
+        // Another image is loaded in place, and one that is there is not sent again.
+        let script = define(r#"["images.tar", "busybox:1.35.0", "registry:3"]"#);
+        assert!(stage.good(&["plan", &script]).contains("import_images"));
+        let said = stage.good(&["run", &script]);
+        assert!(nodes.iter().all(|node| has(&stage, node, "registry:3")));
+        assert!(!said.contains("images.tar on its way"), "{said}");
+        assert!(stage.good(&["run", &script]).contains("nothing to change"));
+        stage.good(&["cluster", "delete", &name, "--yes"]);
+        stage.is_gone(&format!("{prefix}-{name}"));
+    }
+}
+
+#[test]
+fn an_image_that_nobody_has_is_named_at_its_line() {
+    let Some(mut stage) = Stage::set(IMAGES) else {
+        return;
+    };
+    let name = stage.name("n");
+    std::fs::write(stage.path("no.tar"), "text").unwrap();
+    let script = stage.script(&format!(
+        r#"cluster("{name}", #{{ distribution: k3s("1.35.4"), provider: docker(), import_images: "no.tar" }})"#
+    ));
+    let said = stage.bad(&["plan", &script]);
+    assert!(
+        said.contains("E0845") && said.contains("cluster.rhai:1"),
+        "{said}"
+    );
+}
