@@ -2,15 +2,23 @@
 
 use serde_json::{Value, json};
 
-use super::table::{Kind, Release, Workload};
+use super::table::{Kind, Release, Workload, release};
+use crate::axis::Component;
+use crate::step::Install;
 
 /// The label that names the component an object belongs to.
 pub const LABEL: &str = "ksail.io/component";
 /// The annotation that says what was installed.
 pub const DIGEST: &str = "ksail.io/digest";
 
-/// The objects of a component, namespace first.
-pub fn objects(component: &str, release: &Release, version: &str, digest: &str) -> Vec<Value> {
+/// The objects that a component's installation shows, namespace first; `known` is whose workloads they are.
+pub fn shown(known: Component, install: &Install) -> Vec<Value> {
+    let release = &release(known);
+    let (component, version, digest) = (
+        install.component.as_str(),
+        install.version.as_str(),
+        install.digest.as_str(),
+    );
     let mut objects = Vec::new();
     if release.namespace != "kube-system" {
         objects.push(json!({
@@ -38,7 +46,7 @@ pub fn objects(component: &str, release: &Release, version: &str, digest: &str) 
     objects
 }
 
-/// What [`objects`] makes, as `namespace/kind/name`, sorted; namespaces left out.
+/// What [`shown`] makes, as `namespace/kind/name`, sorted; namespaces left out.
 pub fn workload_ids(release: &Release) -> Vec<String> {
     let mut ids: Vec<String> = release
         .workloads

@@ -1,10 +1,8 @@
 //! The steps that bring a cluster into being, the same for every distribution but for what [`Distro`] says.
 
-use serde_json::json;
-
 use super::{Distro, decryption, images_step, kubernetes, nodes, of};
 use crate::axis::Provider;
-use crate::component::{self, LABEL, Workload};
+use crate::component;
 use crate::facts::Role;
 use crate::spec::registry::Mirror;
 use crate::spec::{ComponentSpec, Hook, Spec, Tree};
@@ -108,7 +106,7 @@ fn as_a_unit(spec: &Spec, after: &[String], steps: &mut Vec<Step>) -> Vec<String
         );
         last = vec!["ready".into()];
     }
-    if let Some(step) = brought(of(spec.distribution.kind), spec) {
+    if let Some(step) = show_brought(of(spec.distribution.kind), spec) {
         last = vec![step.id.clone()];
         steps.push(step.after(["control-plane"]));
     }
@@ -141,74 +139,25 @@ pub fn nodes_step(spec: &Spec, remove: Vec<String>, why: &str) -> Step {
     Step::new("nodes", title, why, Action::Nodes { nodes: all, remove })
 }
 
-/// What the distribution itself brings, on simulated clusters.
-fn brought(distro: &dyn Distro, spec: &Spec) -> Option<Step> {
-    let workloads = distro.brings();
-    if workloads.is_empty() || !spec.is_simulated() {
+/// The step that shows what the distribution itself brings, on simulated clusters.
+fn show_brought(distro: &dyn Distro, spec: &Spec) -> Option<Step> {
+    if distro.brings().is_empty() || !spec.is_simulated() {
         return None;
     }
-    let mut objects: Vec<serde_json::Value> = Vec::new();
-    let mut namespaces: Vec<&str> = workloads.iter().map(|(namespace, _)| *namespace).collect();
-    namespaces.dedup();
-    for namespace in namespaces
-        .into_iter()
-        .filter(|namespace| *namespace != "kube-system")
-    {
-        objects.push(
-            json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } }),
-        );
-    }
-    objects.extend(
-        workloads
-            .iter()
-            .map(|(namespace, workload)| object(namespace, workload)),
-    );
+    let distribution = spec.distribution.kind;
     let install = Install {
         component: "brought".into(),
         version: String::new(),
         digest: "1".into(),
-        how: How::Objects {
-            objects: objects.iter().map(Tree::from_json).collect(),
-            namespace: None,
-        },
+        how: How::Brought { distribution },
     };
-    let title = format!(
-        "show what {} brings",
-        crate::axis::Axis::name(spec.distribution.kind)
-    );
+    let title = format!("show what {} brings", crate::axis::Axis::name(distribution));
     Some(Step::new(
         "brought",
         title,
         "the distribution includes it",
         Action::Install(install),
     ))
-}
-
-fn object(namespace: &str, workload: &Workload) -> serde_json::Value {
-    let kind = match workload.kind {
-        component::Kind::Deployment => "Deployment",
-        component::Kind::StatefulSet => "StatefulSet",
-        component::Kind::DaemonSet => "DaemonSet",
-    };
-    let labels = json!({ "k8s-app": workload.name });
-    let mut spec = json!({
-        "selector": { "matchLabels": labels },
-        "template": {
-            "metadata": { "labels": labels },
-            "spec": {
-                "containers": [{ "name": workload.name, "image": workload.image }],
-                "tolerations": [{ "operator": "Exists" }],
-            },
-        },
-    });
-    if kind == "Deployment" {
-        spec["replicas"] = json!(1);
-    }
-    json!({
-        "apiVersion": "apps/v1", "kind": kind,
-        "metadata": { "name": workload.name, "namespace": namespace, "labels": { "k8s-app": workload.name, LABEL: "brought" } },
-        "spec": spec,
-    })
 }
 
 /// Machines that become nodes: the first bootstraps, the others boot meanwhile and join.

@@ -3,6 +3,7 @@
 //! One file per distribution, each a [`Distro`]. To add one: its name in [`crate::axis`], its column in
 //! [`crate::support`], a file here and an arm in [`of`].
 
+mod brought;
 mod create;
 mod decryption;
 mod eks;
@@ -15,6 +16,7 @@ mod vcluster;
 
 use std::collections::BTreeMap;
 
+pub use brought::brought;
 pub use create::{create, hook, install_steps, nodes_step, registries, registry_names};
 pub use images::images_step;
 

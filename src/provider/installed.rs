@@ -8,9 +8,10 @@ use kube::Client;
 use kube::api::Api;
 use serde_json::{Value, json};
 
-use crate::component::{DIGEST, LABEL};
+use crate::component::{self, DIGEST, LABEL};
 use crate::diag::codes::model::NOT_THERE_YET;
 use crate::diag::codes::run::API_FAILED;
+use crate::distribution;
 use crate::error::{Error, Result};
 use crate::k8s;
 use crate::spec::Tree;
@@ -19,7 +20,7 @@ use crate::step::{How, Install};
 /// Whether a component can be installed this way at all.
 pub(super) fn can(install: &Install) -> Result<()> {
     let what = match &install.how {
-        How::Objects { .. } => return Ok(()),
+        How::Objects { .. } | How::Shown { .. } | How::Brought { .. } => return Ok(()),
         How::Chart { .. } => "charts cannot be installed yet",
         How::Container { .. } => "containers beside the cluster cannot be run on this provider",
         How::Folder {
@@ -39,18 +40,24 @@ pub(super) fn can(install: &Install) -> Result<()> {
 /// Applies the objects of a component and writes it down.
 pub(super) async fn install(client: &Client, install: &Install) -> Result<()> {
     can(install)?;
-    let How::Objects { objects, namespace } = &install.how else {
-        return Ok(());
-    };
-    let objects: Vec<Value> = objects.iter().map(Tree::exposed).collect();
-    let applied = match namespace {
-        Some(namespace) => k8s::apply_all(client, objects, namespace).await?,
-        None => {
-            for object in &objects {
-                k8s::apply(client, object).await?;
-            }
-            objects
+    let applied = match &install.how {
+        How::Objects {
+            objects,
+            namespace: Some(namespace),
+        } => {
+            let objects = objects.iter().map(Tree::exposed).collect();
+            k8s::apply_all(client, objects, namespace).await?
         }
+        How::Objects { objects, .. } => {
+            one_by_one(client, objects.iter().map(Tree::exposed).collect()).await?
+        }
+        How::Shown { component } => {
+            one_by_one(client, component::shown(*component, install)).await?
+        }
+        How::Brought { distribution } => {
+            one_by_one(client, distribution::brought(*distribution)).await?
+        }
+        How::Chart { .. } | How::Container { .. } | How::Folder { .. } => return Ok(()),
     };
     // Names and kinds are enough to remove them; contents may hold what belongs to nobody else.
     let list: Vec<Value> = applied.iter().map(reference).collect();
@@ -64,6 +71,14 @@ pub(super) async fn install(client: &Client, install: &Install) -> Result<()> {
         "data": { "version": install.version, "objects": Value::Array(list).to_string() },
     });
     k8s::apply(client, &record).await
+}
+
+/// Applies objects that say for themselves where they go, and gives them back.
+async fn one_by_one(client: &Client, objects: Vec<Value>) -> Result<Vec<Value>> {
+    for object in &objects {
+        k8s::apply(client, object).await?;
+    }
+    Ok(objects)
 }
 
 /// Removes the objects of a component, last first, and what was written down.

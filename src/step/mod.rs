@@ -14,7 +14,7 @@ use serde::Serialize;
 pub use container::{Attachment, Container, File, Limit, Mount, Network, Port, Restart, Source};
 pub use image::ImageSource;
 
-use crate::axis::Distribution;
+use crate::axis::{Component, Distribution};
 use crate::facts::{Recorded, Role};
 use crate::spec::Hook;
 
@@ -268,6 +268,16 @@ pub enum How {
         /// Where those go that name no namespace and should be in one; `None` where each says for itself.
         #[serde(skip_serializing_if = "Option::is_none")]
         namespace: Option<String>,
+    },
+    /// As the workloads that a component is known for, whose pods only seem to run.
+    Shown {
+        /// The component whose workloads these are.
+        component: Component,
+    },
+    /// As the workloads that a distribution includes, whose pods only seem to run.
+    Brought {
+        /// The distribution.
+        distribution: Distribution,
     },
     /// As a container beside the cluster.
     Container {
