@@ -48,6 +48,27 @@ fn names_that_nothing_has_are_told() {
 }
 
 #[test]
+fn what_cannot_be_made_yet_is_told_of_every_cluster_before_anything_is_touched() {
+    let home = Home::new();
+    let script = "[
+    cluster(\"ok\", #{ distribution: kwok(), provider: embedded() }),
+    cluster(\"far\", #{ distribution: talos(), provider: hetzner() }),
+    cluster(\"near\", #{ distribution: talos(), provider: docker() }),
+]";
+    let script = home.write("c.rhai", script).display().to_string();
+    let said = fails(&home, &["run", &script], &[], "E0211");
+    for place in [
+        "cluster far: ",
+        "c.rhai:3:5",
+        "cluster near: ",
+        "c.rhai:4:5",
+    ] {
+        assert!(said.contains(place), "{place}: {said}");
+    }
+    assert!(!home.path("state").join("clusters").exists(), "{said}");
+}
+
+#[test]
 fn places_that_cannot_be_written_are_told() {
     let home = Home::new();
     let script = home.write("c.rhai", ONE).display().to_string();

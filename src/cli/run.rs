@@ -20,7 +20,6 @@ use crate::ops::fleet::{self, Goal, Planned, Run};
 use crate::plan::{self, Saved};
 use crate::runtime::{ScriptHooks, ScriptPolicies, now};
 use crate::script::{Effects, Fleet, Script};
-use crate::spec::Spec;
 use crate::world::{Listener, World};
 
 pub(super) const EXAMPLES: &str = "Examples:
@@ -108,14 +107,9 @@ pub(super) fn run(args: Args, cx: &Context) -> Result<ExitCode> {
 
 /// Plans a fleet with its own policies.
 pub(super) async fn plan(world: &dyn World, fleet: &Fleet, goal: Goal) -> Result<Planned> {
-    let specs: Vec<Spec> = fleet
-        .clusters
-        .iter()
-        .map(|defined| defined.spec.clone())
-        .collect();
     fleet::plan(
         world,
-        &specs,
+        &fleet.wanted(),
         goal,
         &ScriptPolicies::new(&fleet.clusters, now()),
     )

@@ -217,8 +217,10 @@ pub(super) fn parameters_help(arguments: &[OsString]) -> Option<String> {
     };
     let script = Script::load(Path::new(file), &options).ok()?;
     let mut text = format!("Parameters of {file}:");
+    // The result does not matter here, only what was declared on the way.
+    let is_broken = script.fleet().is_err();
     let params = script.params();
-    if params.is_empty() {
+    if params.is_empty() && !is_broken {
         text.push_str("\n  none");
     }
     for param in params {
@@ -242,6 +244,11 @@ pub(super) fn parameters_help(arguments: &[OsString]) -> Option<String> {
         text.push_str(&format!(
             "\n  --set {}={}    {}{limits}",
             param.name, param.default, param.summary
+        ));
+    }
+    if is_broken {
+        text.push_str(&format!(
+            "\n  there may be more: the script has a problem, which `ksail check {file}` shows"
         ));
     }
     Some(text)

@@ -84,15 +84,14 @@ pub fn can(world: &dyn World, plan: &ClusterPlan) -> Result<()> {
     if plan.is_empty() {
         return Ok(());
     }
-    let platform = world.platform(plan.provider)?;
-    let problems = plan
-        .steps
-        .iter()
-        .filter_map(|step| platform.can(&step.action).err());
-    match Error::gather(problems) {
-        Some(problem) => Err(problem.within(format!("cluster {}", plan.name))),
-        None => Ok(()),
-    }
+    let every_step = || {
+        let platform = world.platform(plan.provider)?;
+        platform.makes(plan.distribution)?;
+        let actions = plan.steps.iter().map(|step| &step.action);
+        let problems = actions.filter_map(|action| platform.can(action).err());
+        Error::gather(problems).map_or(Ok(()), Err)
+    };
+    every_step().map_err(|problem: Error| problem.within(format!("cluster {}", plan.name)))
 }
 
 async fn steps(

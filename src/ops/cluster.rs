@@ -190,6 +190,10 @@ mod tests {
             async { Ok(facts.into_iter().collect()) }.boxed()
         }
 
+        fn makes(&self, _: Distribution) -> Result<()> {
+            Ok(())
+        }
+
         fn can(&self, _: &Action) -> Result<()> {
             Ok(())
         }

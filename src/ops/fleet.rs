@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use futures::StreamExt as _;
+use futures::{StreamExt as _, TryFutureExt as _};
 use tokio_util::sync::CancellationToken;
 
+use crate::diag::Label;
 use crate::diag::codes::plan::{DENIED, WANTS_CONSENT};
 use crate::error::{Error, Result};
 use crate::exec::{self, OnFailure};
@@ -29,6 +30,26 @@ pub struct Defaults;
 impl Policies for Defaults {
     fn rule(&self, _: &Spec, change: &Change) -> Result<Ruling> {
         Ok(Ruling::default_for(change))
+    }
+}
+
+/// A cluster as a script defines it.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// The definition, checked.
+    pub spec: Spec,
+    /// Where the script says so; every problem with the cluster points there.
+    pub place: Option<Label>,
+}
+
+/// Has a problem point at the definition, where there is one.
+fn blame(wanted: Option<&Wanted>, problem: Error) -> Error {
+    match wanted.and_then(|wanted| wanted.place.as_ref()) {
+        Some(place) if problem.labels().is_empty() => problem.label(Label {
+            text: "this cluster".into(),
+            ..place.clone()
+        }),
+        _ => problem,
     }
 }
 
@@ -58,7 +79,7 @@ pub struct Planned {
     /// What happens to each cluster.
     pub plan: Plan,
     /// The definitions, in the plan's order; `None` for a cluster that is known by name only.
-    specs: Vec<Option<Spec>>,
+    wanted: Vec<Option<Wanted>>,
     /// Whether each was not there when it was planned.
     new: Vec<bool>,
 }
@@ -66,20 +87,21 @@ pub struct Planned {
 /// Looks at every cluster of a definition and plans what differs; all problems are told.
 pub async fn plan(
     world: &dyn World,
-    specs: &[Spec],
+    clusters: &[Wanted],
     goal: Goal,
     policies: &dyn Policies,
 ) -> Result<Planned> {
-    let looks = specs.iter().map(|spec| observe(world, spec));
+    let looks = clusters.iter().map(|wanted| observe(world, &wanted.spec));
     let facts: Vec<Result<Option<Facts>>> =
         futures::stream::iter(looks).buffered(LOOKS).collect().await;
     let mut planned = Planned {
         plan: Plan::default(),
-        specs: Vec::new(),
+        wanted: Vec::new(),
         new: Vec::new(),
     };
     let mut problems = Vec::new();
-    for (spec, facts) in specs.iter().zip(facts) {
+    for (wanted, facts) in clusters.iter().zip(facts) {
+        let spec = &wanted.spec;
         let rule = |change: &Change| policies.rule(spec, change);
         let outcome = facts.and_then(|facts| {
             let plan = match (goal, &facts) {
@@ -92,11 +114,14 @@ pub async fn plan(
         match outcome {
             Ok((Some(plan), is_new)) => {
                 planned.plan.clusters.push(plan);
-                planned.specs.push(Some(spec.clone()));
+                planned.wanted.push(Some(wanted.clone()));
                 planned.new.push(is_new);
             }
             Ok((None, _)) => {}
-            Err(problem) => problems.push(problem.within(format!("cluster {}", spec.name))),
+            Err(problem) => {
+                let problem = problem.within(format!("cluster {}", spec.name));
+                problems.push(blame(Some(wanted), problem));
+            }
         }
     }
     match Error::gather(problems) {
@@ -109,7 +134,7 @@ pub async fn plan(
 pub fn plan_removal(facts: &[Facts]) -> Result<Planned> {
     let mut planned = Planned {
         plan: Plan::default(),
-        specs: Vec::new(),
+        wanted: Vec::new(),
         new: Vec::new(),
     };
     for facts in facts {
@@ -118,7 +143,7 @@ pub fn plan_removal(facts: &[Facts]) -> Result<Planned> {
             .plan
             .clusters
             .push(plan::retire(facts, None, &rule)?);
-        planned.specs.push(None);
+        planned.wanted.push(None);
         planned.new.push(false);
     }
     Ok(planned)
@@ -126,28 +151,30 @@ pub fn plan_removal(facts: &[Facts]) -> Result<Planned> {
 
 /// Holds that a plan may be carried out: nothing is denied, every step can be done, and consent is given where it is wanted.
 pub fn admit(world: &dyn World, planned: &Planned, has_consent: bool) -> Result<()> {
-    let mut problems = Vec::new();
-    for cluster in &planned.plan.clusters {
+    let clusters = planned.plan.clusters.iter().zip(&planned.wanted);
+    let problems = clusters.flat_map(|(cluster, wanted)| {
+        obstacles(world, cluster, has_consent)
+            .into_iter()
+            .map(|problem| blame(wanted.as_ref(), problem))
+    });
+    Error::gather(problems).map_or(Ok(()), Err)
+}
+
+/// What stands in the way of one cluster's plan.
+fn obstacles(world: &dyn World, cluster: &ClusterPlan, has_consent: bool) -> Vec<Error> {
+    let mut problems: Vec<Error> = cluster
+        .denied()
+        .map(|ruled| denied(cluster, &ruled.change, &ruled.ruling))
+        .collect();
+    problems.extend(exec::can(world, cluster).err());
+    if !has_consent {
         problems.extend(
             cluster
-                .denied()
-                .map(|ruled| denied(cluster, &ruled.change, &ruled.ruling)),
+                .wants_consent()
+                .map(|ruled| wants_consent(cluster, &ruled.change, &ruled.ruling)),
         );
-        if let Err(problem) = exec::can(world, cluster) {
-            problems.push(problem);
-        }
-        if !has_consent {
-            problems.extend(
-                cluster
-                    .wants_consent()
-                    .map(|ruled| wants_consent(cluster, &ruled.change, &ruled.ruling)),
-            );
-        }
     }
-    match Error::gather(problems) {
-        Some(problem) => Err(problem),
-        None => Ok(()),
-    }
+    problems
 }
 
 /// Carries a plan out, clusters side by side; one that fails does not stop the others.
@@ -164,14 +191,15 @@ pub async fn perform(
         cancel: run.cancel.clone(),
         on_failure: run.on_failure,
     };
-    let clusters = planned
-        .plan
-        .clusters
-        .iter()
-        .zip(&planned.specs)
-        .zip(&planned.new);
-    let work =
-        clusters.map(|((plan, spec), is_new)| exec::run(&context, plan, spec.as_ref(), *is_new));
+    let clusters = planned.plan.clusters.iter();
+    let work = clusters
+        .zip(&planned.wanted)
+        .zip(&planned.new)
+        .map(|((plan, wanted), is_new)| {
+            let spec = wanted.as_ref().map(|wanted| &wanted.spec);
+            exec::run(&context, plan, spec, *is_new)
+                .map_err(|problem| blame(wanted.as_ref(), problem))
+        });
     let results: Vec<Result<()>> = futures::stream::iter(work)
         .buffer_unordered(run.parallel.max(1))
         .collect()

@@ -277,6 +277,10 @@ impl Platform for Embedded {
         .boxed()
     }
 
+    fn makes(&self, _: Distribution) -> Result<()> {
+        Ok(())
+    }
+
     fn can(&self, action: &Action) -> Result<()> {
         match action {
             Action::Network { .. }

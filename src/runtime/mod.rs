@@ -62,14 +62,9 @@ impl Runtime {
 
     /// Plans what differs between a fleet and what is there.
     pub async fn plan(&self, fleet: &Fleet) -> Result<Planned> {
-        let specs: Vec<Spec> = fleet
-            .clusters
-            .iter()
-            .map(|defined| defined.spec.clone())
-            .collect();
         fleet::plan(
             self.world(),
-            &specs,
+            &fleet.wanted(),
             Goal::Ensure,
             &ScriptPolicies::new(&fleet.clusters, now()),
         )
@@ -78,14 +73,9 @@ impl Runtime {
 
     /// Plans the removal of a fleet.
     pub async fn plan_removal(&self, fleet: &Fleet) -> Result<Planned> {
-        let specs: Vec<Spec> = fleet
-            .clusters
-            .iter()
-            .map(|defined| defined.spec.clone())
-            .collect();
         fleet::plan(
             self.world(),
-            &specs,
+            &fleet.wanted(),
             Goal::Remove,
             &ScriptPolicies::new(&fleet.clusters, now()),
         )

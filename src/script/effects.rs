@@ -154,11 +154,15 @@ impl Effects {
         // A cluster that is made anew has other keys and another address.
         self.lives().remove(&defined.spec.context());
         let clusters = [defined];
-        let specs = clusters.each_ref().map(|defined| defined.spec.clone());
+        // The call is what problems point at here, not the definition.
+        let wanted = clusters.each_ref().map(|defined| fleet::Wanted {
+            place: None,
+            ..defined.wanted()
+        });
         // No race with the cancelling here: execution itself finishes the steps that have begun.
         self.handle.block_on(async {
             let policies = ScriptPolicies::new(&clusters, now());
-            let planned = fleet::plan(self.world(), &specs, goal, &policies).await?;
+            let planned = fleet::plan(self.world(), &wanted, goal, &policies).await?;
             fleet::admit(
                 self.world(),
                 &planned,

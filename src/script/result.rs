@@ -14,6 +14,7 @@ use crate::diag::codes::model::DUPLICATE_CLUSTER;
 use crate::diag::codes::run::NOT_RUNNING;
 use crate::error::{Error, Result};
 use crate::natives::{ClusterValue, FleetValue, MatrixValue};
+use crate::ops::fleet::Wanted;
 use crate::spec::{Hook, Spec};
 
 /// The clusters that a script yields, with the run's options.
@@ -28,6 +29,11 @@ pub struct Fleet {
 }
 
 impl Fleet {
+    /// The clusters, as plans are made of them.
+    pub fn wanted(&self) -> Vec<Wanted> {
+        self.clusters.iter().map(Defined::wanted).collect()
+    }
+
     /// Hands out what the hooks and tasks may reach.
     pub fn allow(&self, effects: Effects) {
         self.script.allow(effects);
@@ -49,6 +55,14 @@ pub struct Defined {
 }
 
 impl Defined {
+    /// The cluster, as plans are made of it.
+    pub fn wanted(&self) -> Wanted {
+        Wanted {
+            spec: self.spec.clone(),
+            place: self.place.clone(),
+        }
+    }
+
     /// The value that hooks are called with.
     pub fn value(&self) -> &ClusterValue {
         &self.value

@@ -91,7 +91,9 @@ pub(crate) fn kind_of(type_name: &str) -> String {
         "i64" => "a whole number".into(),
         "f64" => "a decimal number".into(),
         "bool" => "a boolean".into(),
-        "string" | "String" | "&str" | "ImmutableString" => "a text".into(),
+        "string" | "String" | "&str" | "ImmutableString" | "&str | ImmutableString | String" => {
+            "a text".into()
+        }
         "char" => "a character".into(),
         "array" | "Array" | "Vec<Dynamic>" => "a list".into(),
         "map" | "Map" => "a map".into(),

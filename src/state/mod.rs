@@ -14,9 +14,9 @@
 mod expiry;
 mod files;
 mod journal;
+pub mod lock;
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read as _, Write as _};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use futures::future::{BoxFuture, FutureExt as _};
@@ -28,6 +28,7 @@ use crate::diag::codes::state::{BROKEN_STATE, CLUSTER_BUSY, STATE_UNWRITABLE};
 use crate::error::{Error, Result};
 use crate::facts::Recorded;
 use crate::world::{Guard, Memory, Note};
+use lock::Lock;
 
 /// The state folder.
 #[derive(Clone, Debug)]
@@ -88,28 +89,13 @@ impl State {
         let folder = self.cluster(context);
         std::fs::create_dir_all(&folder).map_err(|cause| unwritable(&folder, cause))?;
         let path = folder.join("lock");
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(|cause| unwritable(&path, cause))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                let _ = file.read_to_string(&mut holder);
-                let message = format!("the process {} works on {context}", holder.trim());
-                return Err(
-                    Error::new(&CLUSTER_BUSY, message).help("wait for it to end, or end it")
-                );
+        match lock::take(&path).map_err(|cause| unwritable(&path, cause))? {
+            Lock::Taken(file) => Ok(file),
+            Lock::HeldBy(holder) => {
+                let message = format!("the process {holder} works on {context}");
+                Err(Error::new(&CLUSTER_BUSY, message).help("wait for it to end, or end it"))
             }
-            Err(TryLockError::Error(cause)) => return Err(unwritable(&path, cause)),
         }
-        let _ = file.set_len(0);
-        let _ = write!(file, "{}", std::process::id());
-        Ok(file)
     }
 }
 

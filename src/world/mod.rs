@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use event::{Event, Happening, Listener, Reporter, Silent};
 
-use crate::axis::Provider;
+use crate::axis::{Distribution, Provider};
 use crate::diag::codes::model::NOT_THERE_YET;
 use crate::error::{Error, Result};
 use crate::facts::{Facts, Recorded};
@@ -49,6 +49,8 @@ pub trait Platform: Send + Sync {
     fn glance(&self) -> BoxFuture<'_, Result<Vec<Facts>>> {
         self.list()
     }
+    /// Whether it makes clusters of this distribution at all; asked before anything is touched.
+    fn makes(&self, distribution: Distribution) -> Result<()>;
     /// Whether it can carry out an action at all; asked before anything is touched.
     fn can(&self, action: &Action) -> Result<()>;
     /// Carries out one action; doing it twice is doing it once.

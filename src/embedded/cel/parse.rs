@@ -14,7 +14,8 @@ const DEPTH: usize = 200;
 /// How long an expression may be, in characters.
 const LENGTH: usize = 100_000;
 
-const RESERVED: &[&str] = &[
+/// Words that no identifier may be.
+pub(super) const RESERVED: &[&str] = &[
     "as",
     "break",
     "const",

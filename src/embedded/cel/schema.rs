@@ -6,6 +6,7 @@ use base64::Engine as _;
 use serde_json::Value;
 
 use super::functions::time;
+use super::parse;
 use super::types::Type;
 use super::value::{Key, List, Map, Merge, Val};
 
@@ -25,35 +26,13 @@ impl PartialEq for Shape {
     }
 }
 
-/// Words that cannot be names of fields as they are.
-const RESERVED: &[&str] = &[
-    "true",
-    "false",
-    "null",
-    "in",
-    "as",
-    "break",
-    "const",
-    "continue",
-    "else",
-    "for",
-    "function",
-    "if",
-    "import",
-    "let",
-    "loop",
-    "package",
-    "namespace",
-    "return",
-    "var",
-    "void",
-    "while",
-];
+/// Words that cannot be names of fields as they are, beside those that no identifier may be.
+const VALUES_AND_OPERATORS: &[&str] = &["true", "false", "null", "in"];
 
 /// The name by which expressions reach a field; `None` if they can't.
 pub(super) fn escaped(name: &str) -> Option<String> {
     let first = name.chars().next()?;
-    if RESERVED.contains(&name) {
+    if parse::RESERVED.contains(&name) || VALUES_AND_OPERATORS.contains(&name) {
         return Some(format!("__{name}__"));
     }
     if !(first.is_ascii_alphabetic() || first == '_') {

@@ -291,6 +291,10 @@ impl Platform for Docker {
         self.look_at_all().boxed()
     }
 
+    fn makes(&self, distribution: Distribution) -> Result<()> {
+        self.maker(distribution).map(|_| ())
+    }
+
     fn can(&self, action: &Action) -> Result<()> {
         match action {
             Action::ControlPlane { .. } => Err(cannot(action)),

@@ -139,6 +139,10 @@ impl Platform for Absent {
         Box::pin(async { Ok(Vec::new()) })
     }
 
+    fn makes(&self, _: crate::axis::Distribution) -> Result<()> {
+        Err(self.error())
+    }
+
     fn can(&self, _: &crate::step::Action) -> Result<()> {
         Err(self.error())
     }

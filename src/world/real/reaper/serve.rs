@@ -1,8 +1,6 @@
 //! The process that removes clusters whose time has come.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::Write as _;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -15,6 +13,7 @@ use tokio::net::unix::pipe::{OpenOptions as Pipe, Receiver};
 use super::{LOCK, PIPE, READY};
 use crate::diag::codes::state::{NO_REAPER, STATE_UNWRITABLE};
 use crate::error::{Error, Result};
+use crate::state::lock::{self, Lock};
 use crate::state::{Expiry, State};
 
 /// The longest sleep: a clock that is set, or a machine that slept, moves the ends of clusters unseen.
@@ -30,8 +29,14 @@ pub async fn serve(root: &Path, program: &Path) -> Result<()> {
     let _ = rustix::process::setsid();
     let state = State::new(root);
     loop {
-        let Some(lock) = take(root)? else {
-            return Ok(());
+        let path = root.join(LOCK);
+        let lock = match lock::take(&path) {
+            Ok(Lock::Taken(lock)) => lock,
+            Ok(Lock::HeldBy(_)) => return Ok(()),
+            Err(cause) => {
+                let message = format!("{} cannot be locked", path.display());
+                return Err(Error::new(&STATE_UNWRITABLE, message).because(cause));
+            }
         };
         let pipe = listen(root)?;
         tell_ready();
@@ -49,29 +54,6 @@ pub async fn serve(root: &Path, program: &Path) -> Result<()> {
 /// Tells whoever started the process that it listens; the second time nobody reads it.
 fn tell_ready() {
     let _ = rustix::io::write(rustix::stdio::stdout(), READY.as_bytes());
-}
-
-fn take(root: &Path) -> Result<Option<File>> {
-    let path = root.join(LOCK);
-    let fail = |cause: std::io::Error| {
-        let message = format!("{} cannot be locked", path.display());
-        Error::new(&STATE_UNWRITABLE, message).because(cause)
-    };
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(fail)?;
-    match file.try_lock() {
-        Ok(()) => {
-            let _ = file.set_len(0);
-            let _ = write!(&file, "{}", std::process::id());
-            Ok(Some(file))
-        }
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(cause)) => Err(fail(cause)),
-    }
 }
 
 fn listen(root: &Path) -> Result<Receiver> {
