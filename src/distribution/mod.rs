@@ -10,6 +10,7 @@ mod eks;
 mod images;
 pub mod k3s;
 mod kwok;
+mod oidc;
 mod talos;
 pub mod vanilla;
 mod vcluster;

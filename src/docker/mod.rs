@@ -45,4 +45,4 @@ pub use events::Happened;
 pub use exec::Output;
 pub use logs::Tail;
 pub use look::{Bound, Life, Listed, Seen};
-pub use settings::Settings;
+pub use settings::{Settings, remote};

@@ -49,6 +49,21 @@ impl Address {
     }
 }
 
+/// The host of an engine that is reached over the network, by its address.
+pub fn remote(address: &str) -> Option<String> {
+    let (scheme, rest) = address.split_once("://")?;
+    if !matches!(scheme, "tcp" | "http" | "https") {
+        return None;
+    }
+    let host = rest.split('/').next()?;
+    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+    Some(
+        host.trim_start_matches('[')
+            .trim_end_matches(']')
+            .to_string(),
+    )
+}
+
 #[derive(Deserialize)]
 struct Config {
     #[serde(rename = "currentContext")]
@@ -177,6 +192,17 @@ mod tests {
             config: folder.to_path_buf(),
             ..Settings::default()
         }
+    }
+
+    #[test]
+    fn an_engine_of_another_machine_has_a_host() {
+        assert_eq!(remote("tcp://10.0.0.5:2375").as_deref(), Some("10.0.0.5"));
+        assert_eq!(
+            remote("https://build.example:2376").as_deref(),
+            Some("build.example")
+        );
+        assert_eq!(remote("tcp://[fd00::5]:2375").as_deref(), Some("fd00::5"));
+        assert_eq!(remote("unix:///var/run/docker.sock"), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use rhai::{Array, Dynamic, Engine, FnPtr, ImmutableString, Map, NativeCallContex
 
 use super::constructor::{ComponentValue, DistributionValue, ProviderValue, gathered};
 use super::shape::ConditionalValue;
-use super::{Entry, images, value_type};
+use super::{Entry, images, input, value_type};
 use crate::diag::Label;
 use crate::diag::codes::model::WRONG_TYPE;
 use crate::error::Error;
@@ -208,8 +208,20 @@ fn setting(session: &Session, key: &str, value: &Dynamic) -> Result<Tree, Error>
     let tree = to_tree(value, key)?;
     match key {
         "import_images" => images::found(session, tree),
+        "oidc" => authority(session, tree),
         _ => Ok(tree),
     }
+}
+
+/// Reads the file that `ca_file` of an identity provider names: whoever runs the cluster may have no such file.
+fn authority(session: &Session, mut tree: Tree) -> Result<Tree, Error> {
+    if let Tree::Map(oidc) = &mut tree
+        && let Some(Tree::Text(path)) = oidc.remove("ca_file")
+    {
+        let text = input::read(session, &path).map_err(|problem| problem.field("oidc.ca_file"))?;
+        oidc.insert("ca".into(), Tree::Text(text));
+    }
+    Ok(tree)
 }
 
 /// Collects components: `()` is nothing, lists are flattened, conditions on the cluster are kept for later.

@@ -67,6 +67,33 @@ pub(super) fn read(
     Ok(Some(Config { content, problems }))
 }
 
+/// Puts the files of the folder `mirrors_dir` in its place, one folder for each registry.
+pub(super) fn carry_mirrors(session: &Session, options: &mut Options) -> Result<()> {
+    let Some(folder) = options.get("mirrors_dir").and_then(Tree::as_text) else {
+        return Ok(());
+    };
+    let mut files = Options::new();
+    let at = |problem: Error| problem.field("mirrors_dir");
+    for host in input::names(session, folder).map_err(at)? {
+        let inner = format!("{folder}/{host}");
+        for file in input::names(session, &inner).map_err(at)? {
+            let text = input::read(session, &format!("{inner}/{file}")).map_err(at)?;
+            if file.ends_with(".toml")
+                && let Err(cause) = toml::from_str::<toml::Table>(&text)
+            {
+                return Err(input::unreadable(
+                    std::path::Path::new(&format!("{inner}/{file}")),
+                    format!("it is no TOML: {cause}"),
+                ))
+                .map_err(at);
+            }
+            files.insert(format!("{host}/{file}"), Tree::Text(text));
+        }
+    }
+    options.insert("mirrors_dir".into(), Tree::Map(files));
+    Ok(())
+}
+
 /// A k3d.yaml that is written into the script as a map, whose own checks come with those of the other options.
 fn written(session: &Session, mut content: Tree) -> Config {
     let problems = k3d::fill(session, "", &mut content);

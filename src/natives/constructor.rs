@@ -117,6 +117,9 @@ fn distribution(
             Err(problem) => problems.push(problem),
         }
     }
+    if kind == Distribution::Vanilla && problems.is_empty() {
+        problems.extend(config::carry_mirrors(session, &mut options).err());
+    }
     if problems.is_empty() {
         problems = options::contradictions(kind, &options);
     }

@@ -258,6 +258,26 @@ pub(super) fn read(session: &Session, path: &str) -> Result<String> {
     read_small(&full).map_err(|cause| unreadable(Path::new(path), cause.to_string()))
 }
 
+/// The names in a folder below the script, in order; those that begin with a dot are nobody's business.
+pub(super) fn names(session: &Session, path: &str) -> Result<Vec<String>> {
+    let root = &session.options().root;
+    let full = below(root, &root.join(path), path).ok_or_else(|| {
+        Error::new(
+            &FILE_OUTSIDE,
+            format!("{path:?} lies outside the script's folder"),
+        )
+        .help("put the folder below the script")
+    })?;
+    let entries =
+        std::fs::read_dir(full).map_err(|cause| unreadable(Path::new(path), cause.to_string()))?;
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| !name.starts_with('.'))
+        .collect();
+    names.sort();
+    Ok(names)
+}
+
 /// The objects that a script means: a map, a list of them, or those of a file or folder below the script.
 pub(super) fn objects(session: &Session, what: &Dynamic) -> Result<Vec<serde_json::Value>> {
     let Ok(path) = what.as_immutable_string_ref() else {

@@ -326,7 +326,13 @@ static OIDC: &[Field] = &[
         "ca_file",
         Shape::InnerPath,
         "the system's",
-        "The certificate authority of the identity provider.",
+        "A file with the certificate authority of the identity provider.",
+    ),
+    field(
+        "ca",
+        Shape::Text,
+        "none",
+        "The certificate authority itself, PEM; what `ca_file` is read into.",
     ),
 ];
 

@@ -56,6 +56,62 @@ fn a_cluster_is_found_again_on_the_engine_that_its_definition_names() {
     stage.is_gone(&context);
 }
 
+/// Passes connections on to the engine's socket, as an engine on another machine would be reached; gives its address.
+fn passage() -> Option<String> {
+    let socket = std::env::var("DOCKER_HOST").unwrap_or("unix:///var/run/docker.sock".into());
+    let socket = socket.strip_prefix("unix://")?.to_string();
+    // Nothing is sent: the system only says from where it would be.
+    let probe = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
+    probe.connect("192.0.2.1:9").ok()?;
+    let listener = std::net::TcpListener::bind((probe.local_addr().ok()?.ip(), 0)).ok()?;
+    let address = listener.local_addr().ok()?;
+    std::thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let Ok(engine) = std::os::unix::net::UnixStream::connect(&socket) else {
+                return;
+            };
+            let (mut from, mut to) = (client.try_clone().unwrap(), engine.try_clone().unwrap());
+            std::thread::spawn(move || {
+                let _ = std::io::copy(&mut from, &mut to);
+                let _ = to.shutdown(std::net::Shutdown::Write);
+            });
+            let (mut from, mut to) = (engine, client);
+            std::thread::spawn(move || {
+                let _ = std::io::copy(&mut from, &mut to);
+                let _ = to.shutdown(std::net::Shutdown::Write);
+            });
+        }
+    });
+    Some(format!("tcp://{address}"))
+}
+
+#[test]
+fn nodes_of_another_machine_are_reached_at_its_address() {
+    let Some(mut stage) = Stage::set(&["kindest/node:v1.35.4", "busybox:1.35.0"]) else {
+        return;
+    };
+    let Some(host) = passage() else {
+        println!("skipped: this machine has no address but its own loopback");
+        return;
+    };
+    let name = stage.name("x");
+    let script = stage.script(&format!(
+        r#"cluster("{name}", #{{ distribution: vanilla("1.35.4"), provider: docker(#{{ host: "{host}" }}), import_images: ["busybox:1.35.0"] }})"#
+    ));
+    let good = |arguments: &[&str]| {
+        let output = astray(&stage, arguments);
+        assert!(output.status.success(), "{arguments:?}\n{}", text(&output));
+        text(&output)
+    };
+    good(&["run", &script]);
+    let info = good(&["cluster", "info", &name, "--output", "json"]);
+    let ip = host.trim_start_matches("tcp://").split(':').next().unwrap();
+    assert!(info.contains(&format!("https://{ip}:")), "{info}");
+    assert!(good(&["run", &script]).contains("nothing to change"));
+    good(&["cluster", "delete", &name, "--yes"]);
+    stage.is_gone(&format!("kind-{name}"));
+}
+
 #[test]
 fn what_another_tool_made_is_known_as_foreign() {
     let Some(mut stage) = Stage::set(&["busybox:1.35.0"]) else {

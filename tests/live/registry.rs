@@ -1,6 +1,10 @@
 //! Registries beside clusters.
 
+use ksail::secret::Secret;
+use ksail::step::{Attachment, Container, File, Port};
+
 use super::stage::Stage;
+use crate::home::text;
 
 const IMAGES: &[&str] = &[
     "registry:3",
@@ -51,4 +55,154 @@ fn a_cluster_has_its_registries_and_takes_them_with_it() {
     // The caches outlive the cluster: that is what they are for.
     let volumes = stage.engine(async |engine| engine.volumes("ksail.dev/shared=registry").await);
     assert!(volumes.contains_key("ghcr.io"), "{volumes:?}");
+}
+
+/// What a user of the guarded registries is let in with; it must never show.
+const CANARY: &str = "canary-7f3a";
+/// The same as registries keep it.
+const SECRETS: &str = "me:$2b$10$7mNbSinj4v/dgX48mJyj7OJliHCHTPXJ16u1VIVbOEJ9jqc6x.LvC\n";
+
+/// A registry that wants a password, on the network of the nodes; over TLS if it is given a certificate.
+fn guarded(stage: &Stage, name: &str, tls: Option<(String, String)>) {
+    let file = |path: &str, text: String| File {
+        path: path.into(),
+        mode: 0o644,
+        content: Secret::new(text),
+    };
+    let mut files = vec![file("/guard/htpasswd", SECRETS.into())];
+    let mut env = vec![
+        ("REGISTRY_AUTH", "htpasswd"),
+        ("REGISTRY_AUTH_HTPASSWD_REALM", "live"),
+        ("REGISTRY_AUTH_HTPASSWD_PATH", "/guard/htpasswd"),
+    ];
+    if let Some((certificate, key)) = tls {
+        env.push(("REGISTRY_HTTP_TLS_CERTIFICATE", "/guard/crt"));
+        env.push(("REGISTRY_HTTP_TLS_KEY", "/guard/key"));
+        files.extend([file("/guard/crt", certificate), file("/guard/key", key)]);
+    }
+    let container = Container {
+        name: name.into(),
+        image: "registry:3".into(),
+        env: env
+            .into_iter()
+            .map(|(key, value)| (key.to_string(), Some(Secret::new(value))))
+            .collect(),
+        networks: vec![Attachment {
+            network: "kind".into(),
+            ..Attachment::default()
+        }],
+        ports: vec![Port {
+            container: 5000,
+            protocol: "tcp",
+            host_address: "127.0.0.1".into(),
+            host: None,
+        }],
+        files,
+        ..Container::default()
+    };
+    stage.engine(async |engine| {
+        engine.ensure_container(&container).await?;
+        engine.start(name).await
+    });
+}
+
+/// A certificate for a name, and its key.
+fn certificate(name: &str) -> (String, String) {
+    let made = rcgen::generate_simple_self_signed(vec![name.to_string()]).unwrap();
+    (made.cert.pem(), made.signing_key.serialize_pem())
+}
+
+#[test]
+fn nodes_pull_through_registries_and_passwords_stay_hidden() {
+    let Some(mut stage) = Stage::set(&["kindest/node:v1.35.4", "busybox:1.35.0", "registry:3"])
+    else {
+        return;
+    };
+    let name = stage.name("p");
+    let (open, closed) = (format!("{name}-open"), format!("{name}-closed"));
+    let node = format!("{name}-control-plane");
+    let (pem, key) = certificate(&closed);
+    std::fs::write(stage.path("ca.crt"), &pem).unwrap();
+    let ca = stage.path("ca.crt").display().to_string();
+    let script = stage.script(&format!(
+        r#"let token = env("KSAIL_LIVE_TOKEN");
+cluster("{name}", #{{
+    distribution: vanilla("1.35.4", #{{ mounts: [#{{ host_path: "{ca}", container_path: "/etc/ssl/certs/live.crt", read_only: true }}] }}),
+    provider: docker(),
+    local_registry: "localhost:5962",
+    mirrors: ["up.example=http://{name}-local-registry:5000", `me:${{token}}@guarded.example=http://{open}:5000`],
+    registries: [`me:${{token}}@{closed}:5000`],
+}})"#
+    ));
+    let mut said = String::new();
+    let mut run = |arguments: &[&str]| {
+        let mut command = stage.command(env!("CARGO_BIN_EXE_ksail"), arguments);
+        let output = command.env("KSAIL_LIVE_TOKEN", CANARY).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}\n{}", text(&output));
+        said += &text(&output);
+    };
+    run(&["plan", &script, "--output", "json"]);
+    run(&["run", &script]);
+    run(&["run", &script]);
+    run(&["plan", &script]);
+    run(&["cluster", "info", &name, "--output", "json"]);
+    guarded(&stage, &open, None);
+    guarded(&stage, &closed, Some((pem, key)));
+
+    // What is pushed into a registry is what nodes get out of it.
+    let pushed = |registry: &str, login: bool| {
+        let image = format!("{registry}/pulled:1");
+        if login {
+            let all = ["login", "-u", "me", "-p", CANARY, registry];
+            stage.tool("docker", &all)?;
+        }
+        stage.tool("docker", &["tag", "busybox:1.35.0", &image])?;
+        stage.tool("docker", &["push", &image])?;
+        stage.tool("docker", &["rmi", &image])
+    };
+    let port = |name: &str| {
+        let port = stage.engine(async |engine| engine.published_port(name, 5000).await);
+        format!("localhost:{port}")
+    };
+    let is_pushed = pushed("localhost:5962", false).is_some()
+        && pushed(&port(&open), true).is_some()
+        && pushed(&port(&closed), true).is_some();
+    let pull = |image: &str| {
+        let argv = ["crictl", "pull", image];
+        let answer = stage.engine(async |engine| engine.exec(&node, &argv, None).await);
+        assert_eq!(answer.status, 0, "{image}: {}", answer.tail());
+    };
+    if is_pushed {
+        pull("localhost:5962/pulled:1");
+        pull("up.example/pulled:1");
+        pull("guarded.example/pulled:1");
+        pull(&format!("{closed}:5000/pulled:1"));
+    }
+    for one in [&open, &closed] {
+        stage.engine(async |engine| engine.remove(one).await);
+    }
+    // Fewer registries are a change in place, and what nodes knew of the others goes.
+    let text = std::fs::read_to_string(&script).unwrap();
+    let fewer = text.replace(
+        &format!("registries: [`me:${{token}}@{closed}:5000`]"),
+        "registries: []",
+    );
+    let fewer = stage.script(&fewer);
+    run(&["run", &fewer]);
+    let path = format!("/etc/containerd/certs.d/{closed}:5000/hosts.toml");
+    let left = stage.engine(async |engine| engine.get_file(&node, &path).await);
+    assert!(left.is_none());
+    assert!(!said.contains(CANARY), "{said}");
+    let state = stage.path("state").display().to_string();
+    let found = std::process::Command::new("grep")
+        .args(["-r", CANARY, &state])
+        .output()
+        .unwrap();
+    assert!(
+        found.stdout.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&found.stdout)
+    );
+    stage.good(&["cluster", "delete", &name, "--yes"]);
+    stage.is_gone(&format!("kind-{name}"));
 }

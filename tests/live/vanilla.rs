@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
+use ksail::step::{Attachment, Container};
+
 use super::stage::Stage;
+use crate::home::text;
 
 const NODE: &str = "kindest/node:v1.35.4";
 const IMAGES: &[&str] = &[NODE, "busybox:1.35.0"];
@@ -180,7 +183,25 @@ fn three_control_planes_stand_behind_a_load_balancer() {
     assert_eq!(roles(&stage, &name), ["control-plane"; 3]);
     assert!(stage.good(&["run", &script]).contains("nothing to change"));
     stage.good(&["cluster", "stop", &name]);
-    stage.good(&["cluster", "start", &name]);
+    // Somebody else takes the lowest address meanwhile, so that every node comes back with another.
+    let squatter = Container {
+        name: format!("{name}-squatter"),
+        image: "busybox:1.35.0".into(),
+        command: Some(vec!["sleep".into(), "3600".into()]),
+        networks: vec![Attachment {
+            network: "kind".into(),
+            ..Attachment::default()
+        }],
+        ..Container::default()
+    };
+    stage.engine(async |engine| {
+        engine.ensure_container(&squatter).await?;
+        engine.start(&squatter.name).await
+    });
+    let output = stage.ksail(&["cluster", "start", &name]);
+    stage.engine(async |engine| engine.remove(&squatter.name).await);
+    assert!(output.status.success(), "{}", text(&output));
+    assert_eq!(roles(&stage, &name), ["control-plane"; 3]);
     assert!(stage.good(&["run", &script]).contains("nothing to change"));
     stage.good(&["cluster", "delete", &name, "--yes"]);
     stage.is_gone(&format!("kind-{name}"));
@@ -222,6 +243,7 @@ fn kind_and_ksail_share_their_clusters() {
     let (ours, theirs) = (stage.name("o"), stage.name("t"));
     let script = stage.script(&definition(&ours, ""));
     stage.good(&["run", &script]);
+    assert_eq!(info(&stage, &ours)["foreign"], false);
     let kind = |arguments: &[&str]| stage.tool("kind", arguments).unwrap();
     assert!(kind(&["get", "clusters"]).contains(&ours));
     assert!(kind(&["get", "nodes", "--name", &ours]).contains("-control-plane"));
@@ -244,6 +266,7 @@ fn kind_and_ksail_share_their_clusters() {
         "create", "cluster", "--name", &theirs, "--image", NODE, "--wait", "120s",
     ]);
     let facts = info(&stage, &theirs);
+    assert_eq!(facts["foreign"], true);
     assert_eq!(
         (
             &facts["state"],

@@ -101,9 +101,9 @@ made without it by an earlier run. Remove the network once no cluster uses it, s
 run again, or use `ip_family: \"ipv4\"`."
 
     ADDRESS_CHANGED = "E0842" Conflict "a control plane came back with another address"
-"Control planes of one cluster know each other by address. After a stop the engine gave one of them an address that another
-container holds now, and etcd does not find its members again. Stop the container that holds the address and start the cluster
-again, or delete the cluster and run its script."
+"Control planes of one cluster know each other by address. After a stop the engine gave one of them another address, because a
+container holds the former one now; etcd was to be told and did not take it, for the reason in the message. Stop the container
+that holds the address and start the cluster again, or delete the cluster and run its script."
 
     ENGINE_MOVED = "E0843" Conflict "a cluster is on another engine than its definition names"
 "The definition's `docker(#{ host, context })` names one engine, and the cluster was begun on another, which ksail has written

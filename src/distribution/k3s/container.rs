@@ -70,6 +70,7 @@ pub fn node(definition: Definition<'_>, given: &Given, member: Member) -> Contai
         .any(|volume| volume.target == "/etc/resolv.conf");
     let mut files = entrypoint::files(given, keeps_dns);
     files.extend(definition.registries_file());
+    files.extend(definition.oidc_authority());
     files.extend(
         definition
             .files(member)

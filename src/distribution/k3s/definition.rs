@@ -4,13 +4,17 @@
 
 use std::collections::BTreeMap;
 
+use super::super::oidc;
 use crate::axis::{Component, Slot};
 use crate::spec::options::k3d::filter::{Filter, Member, Way};
 use crate::spec::options::k3d::port::Published;
 use crate::spec::options::k3d::volume::Volume;
 use crate::spec::options::k3d::{self, at};
 use crate::spec::{Options, Part, Spec, Tree};
-use crate::step::Limit;
+use crate::step::{File, Limit};
+
+/// Where servers find the certificate authority of the identity provider.
+const OIDC_AUTHORITY: &str = "/etc/rancher/k3s/oidc-ca.crt";
 
 /// A definition, read.
 #[derive(Clone, Copy)]
@@ -277,6 +281,15 @@ impl<'a> Definition<'a> {
         args
     }
 
+    /// The certificate authority of the identity provider, as a file of a server.
+    pub(super) fn oidc_authority(self) -> Option<File> {
+        oidc::authority(self.spec).map(|pem| File {
+            path: OIDC_AUTHORITY.into(),
+            mode: 0o644,
+            content: crate::secret::Secret::new(pem),
+        })
+    }
+
     /// What components and settings ask of the servers.
     fn implied(self) -> Vec<String> {
         let mut args = Vec::new();
@@ -289,6 +302,14 @@ impl<'a> Definition<'a> {
                 .filter_map(Tree::as_text)
                 .map(|name| format!("--disable={name}")),
         );
+        for (name, value) in oidc::arguments(self.spec) {
+            args.push(format!("--kube-apiserver-arg={name}={value}"));
+        }
+        if oidc::authority(self.spec).is_some() {
+            args.push(format!(
+                "--kube-apiserver-arg=oidc-ca-file={OIDC_AUTHORITY}"
+            ));
+        }
         if let Some(cni) = self.spec.in_slot(Slot::Cni) {
             args.push("--flannel-backend=none".into());
             args.push("--disable-network-policy".into());

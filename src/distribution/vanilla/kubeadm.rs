@@ -175,7 +175,7 @@ fn cluster(settings: &Settings, version: &Version, form: Form) -> Value {
         "clusterName": settings.name,
         "controlPlaneEndpoint": format!("{}:{PORT}", settings.endpoint()),
         "apiServer": {
-            "certSANs": ["localhost", settings.api_address],
+            "certSANs": settings.api_names(),
             "extraArgs": form.arguments(server),
         },
         "controllerManager": { "extraArgs": form.arguments(manager) },

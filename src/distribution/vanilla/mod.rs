@@ -21,7 +21,7 @@ pub use manifest::{CNI, STORAGE, cni, objects, old_storage};
 pub use mount::MountPoint;
 pub use network::{ATTEMPTS, network};
 pub use patch::containerd as patch_containerd;
-pub use settings::{Family, JsonPatch, NodeSettings, PortMapping, Settings};
+pub use settings::{Family, JsonPatch, NodeSettings, OIDC_AUTHORITY, PortMapping, Settings};
 pub use store::{PATCH as LAYERS_PATCH, files as layer_files, is_layered};
 
 use super::{CONTROL_PLANE, Distro, counted, empty_labels, kubernetes};

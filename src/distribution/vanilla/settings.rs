@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::{nodes, of};
+use super::super::{nodes, of, oidc};
 use super::mount::{self, MountPoint};
 use crate::axis::Slot;
 use crate::facts::Role;
@@ -81,6 +81,10 @@ pub struct Settings {
     pub family: Family,
     /// The host's address of the API.
     pub api_address: String,
+    /// Whether somebody chose that address.
+    is_address_chosen: bool,
+    /// The engine's host where it is another machine than this one.
+    pub remote: Option<String>,
     /// The host's port of the API; `None` is any free one.
     pub api_port: Option<u16>,
     /// The addresses of pods.
@@ -101,6 +105,10 @@ pub struct Settings {
     pub runtime_config: BTreeMap<String, String>,
     /// Further arguments of the API server.
     pub api_arguments: BTreeMap<String, String>,
+    /// The certificate authority of the identity provider, PEM.
+    pub oidc_authority: Option<String>,
+    /// Files for containerd about registries, by their paths such as `ghcr.io/hosts.toml`.
+    pub mirror_files: BTreeMap<String, String>,
     /// Merge patches of all nodes' kubeadm documents.
     pub patches: Vec<String>,
     /// JSON patches of all nodes' kubeadm documents.
@@ -171,6 +179,8 @@ impl Settings {
             nodes: all_nodes(spec, file, family),
             network: network(spec),
             family,
+            is_address_chosen: text("api_server_address", "apiServerAddress").is_some(),
+            remote: None,
             api_address: text("api_server_address", "apiServerAddress")
                 .unwrap_or_else(|| loopback.to_string()),
             api_port: port.and_then(Tree::as_int).and_then(free_or),
@@ -184,12 +194,37 @@ impl Settings {
             dns_search: dns.map(|dns| texts(Some(dns))),
             feature_gates,
             runtime_config,
-            api_arguments: oidc(spec),
+            api_arguments: api_arguments(spec),
+            oidc_authority: oidc::authority(spec),
+            mirror_files: mirror_files(own),
             patches,
             json_patches: json_patches(file),
             containerd_patches,
             containerd_json_patches: texts(file.get("containerdConfigPatchesJSON6902")),
         }
+    }
+
+    /// The same on an engine of another machine, whose loopback nobody reaches from here: unless an address was chosen,
+    /// the API is published on all of that machine's.
+    #[must_use]
+    pub fn reached_at(mut self, host: String) -> Self {
+        if !self.is_address_chosen {
+            let all = if self.family == Family::V6 {
+                "::"
+            } else {
+                "0.0.0.0"
+            };
+            self.api_address = all.to_string();
+        }
+        self.remote = Some(host);
+        self
+    }
+
+    /// What the API is called from outside, so that its certificate says so.
+    pub fn api_names(&self) -> Vec<String> {
+        let mut names = vec!["localhost".to_string(), self.api_address.clone()];
+        names.extend(self.remote.clone());
+        names
     }
 
     /// The node of a name.
@@ -377,24 +412,20 @@ fn features(spec: &Spec) -> Vec<String> {
     patches
 }
 
-/// What an identity provider asks of the API server.
-fn oidc(spec: &Spec) -> BTreeMap<String, String> {
-    let Some(oidc) = spec.settings.get("oidc").and_then(Tree::as_map) else {
-        return BTreeMap::new();
-    };
-    [
-        ("issuer_url", "oidc-issuer-url"),
-        ("client_id", "oidc-client-id"),
-        ("username_claim", "oidc-username-claim"),
-        ("username_prefix", "oidc-username-prefix"),
-        ("groups_claim", "oidc-groups-claim"),
-        ("groups_prefix", "oidc-groups-prefix"),
-    ]
-    .into_iter()
-    .filter_map(|(key, argument)| {
-        Some((argument.to_string(), oidc.get(key)?.as_text()?.to_string()))
-    })
-    .collect()
+/// Where the API server finds the certificate authority of the identity provider: kubeadm mounts this folder into it.
+pub const OIDC_AUTHORITY: &str = "/etc/kubernetes/pki/oidc-ca.crt";
+
+fn api_arguments(spec: &Spec) -> BTreeMap<String, String> {
+    let mut all = oidc::arguments(spec);
+    if oidc::authority(spec).is_some() {
+        all.insert("oidc-ca-file".into(), OIDC_AUTHORITY.into());
+    }
+    all
+}
+
+/// Files of `mirrors_dir`, by their paths below it.
+fn mirror_files(own: &Options) -> BTreeMap<String, String> {
+    words(own.get("mirrors_dir"))
 }
 
 fn texts(list: Option<&Tree>) -> Vec<String> {

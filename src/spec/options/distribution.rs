@@ -29,9 +29,9 @@ static VANILLA: &[Field] = &[
     ),
     field(
         "mirrors_dir",
-        Shape::InnerPath,
-        "kind/mirrors",
-        "The folder with hosts.toml files for containerd.",
+        Shape::Either(&[Shape::InnerPath, Shape::Dict(&Shape::Text)]),
+        "none",
+        "A folder with what containerd is told of registries, such as `ghcr.io/hosts.toml`; or its files as a map.",
     ),
     field(
         "feature_gates",

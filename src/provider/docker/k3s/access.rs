@@ -6,12 +6,12 @@ use base64::Engine as _;
 use futures::FutureExt as _;
 use serde_json::Value;
 
-use super::{every, given, machine};
+use super::{every, machine};
 use crate::diag::codes::docker::NO_CONTAINER;
 use crate::diag::codes::state::BROKEN_KUBECONFIG;
 use crate::distribution::k3s::KUBECONFIG;
 use crate::distribution::k3s::label::{API_HOST, API_PORT, ROLE};
-use crate::docker::{Engine, Life, Listed};
+use crate::docker::{self, Engine, Life, Listed};
 use crate::error::{Error, Result};
 use crate::k8s;
 use crate::provider::docker::Job;
@@ -50,7 +50,7 @@ pub(super) async fn of(engine: &Engine, members: &[Listed]) -> Result<Access> {
     let host = match server.labels.get(API_HOST).map(String::as_str) {
         None | Some("" | "0.0.0.0" | "::") => {
             let address = &engine.info().await?.address;
-            given::remote(address).unwrap_or_else(|| "127.0.0.1".into())
+            docker::remote(address).unwrap_or_else(|| "127.0.0.1".into())
         }
         Some(host) => host.to_string(),
     };

@@ -11,7 +11,7 @@ use super::Job;
 use crate::diag::codes::docker::{NAME_TAKEN, PORT_TAKEN};
 use crate::distribution::k3s::label::{API_PORT, TOKEN};
 use crate::distribution::k3s::{Definition, Given, Shared};
-use crate::docker::{Life, labels};
+use crate::docker::{self, Life, labels};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 
@@ -82,7 +82,7 @@ async fn find(job: &Job<'_>) -> Result<(Given, bool)> {
     let port = asked.or_else(|| known(API_PORT)?.parse().ok());
     let api_host = match host {
         Some(host) => host.to_string(),
-        None if address == "0.0.0.0" => remote(&info.address).unwrap_or(address),
+        None if address == "0.0.0.0" => docker::remote(&info.address).unwrap_or(address),
         None => address,
     };
     let was_running = members
@@ -140,17 +140,6 @@ fn first_address(range: &str) -> String {
         .unwrap_or_default()
 }
 
-/// The host of an engine that is reached over the network.
-pub(super) fn remote(address: &str) -> Option<String> {
-    let (scheme, rest) = address.split_once("://")?;
-    if !matches!(scheme, "tcp" | "http" | "https") {
-        return None;
-    }
-    let host = rest.split('/').next()?;
-    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
-    Some(host.to_string())
-}
-
 fn new_token() -> Result<Secret> {
     const ALPHABET: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijkl";
     let mut bytes = [0_u8; LETTERS];
@@ -188,16 +177,6 @@ mod tests {
         assert_eq!(one.expose().len(), LETTERS);
         assert!(one.expose().bytes().all(|byte| byte.is_ascii_alphabetic()));
         assert_ne!(one, two);
-    }
-
-    #[test]
-    fn an_engine_of_another_machine_has_a_host() {
-        assert_eq!(remote("tcp://10.0.0.5:2375").as_deref(), Some("10.0.0.5"));
-        assert_eq!(
-            remote("https://build.example:2376").as_deref(),
-            Some("build.example")
-        );
-        assert_eq!(remote("unix:///var/run/docker.sock"), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::diag::codes::docker::NO_CONTAINER;
 use crate::diag::codes::state::BROKEN_KUBECONFIG;
 use crate::distribution::vanilla::{API_PORT, BALANCER, ROLE};
-use crate::docker::{Engine, Listed};
+use crate::docker::{self, Engine, Listed};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 use crate::world::Access;
@@ -76,13 +76,22 @@ pub(super) async fn server(engine: &Engine, front: String, first: &str) -> Resul
             )));
         }
     };
-    if address == "0.0.0.0" || address.is_empty() {
-        address = "127.0.0.1".into();
+    if ["0.0.0.0", "::", ""].contains(&address.as_str()) {
+        // The certificate has this name whatever address was chosen, also on clusters that kind made.
+        let host = elsewhere(&engine.info().await?.address);
+        address = host.unwrap_or_else(|| "localhost".into());
     }
     if address.contains(':') && !address.starts_with('[') {
         address = format!("[{address}]");
     }
     Ok(format!("https://{address}:{port}"))
+}
+
+/// The host of an engine of another machine.
+pub(super) fn elsewhere(engine: &str) -> Option<String> {
+    let host = docker::remote(engine)?;
+    let is_here = host == "localhost" || host.starts_with("127.") || host == "::1";
+    (!is_here).then_some(host)
 }
 
 /// Takes the keys out of the administrator's kubeconfig.

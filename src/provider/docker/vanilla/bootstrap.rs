@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::Job;
 use super::access;
-use super::machine::{place, read};
+use super::machine::{file, place, read};
 use super::pki::Pki;
 use crate::diag::codes::docker::{BAD_NODE_IMAGE, NOT_IN_TIME};
 use crate::distribution::vanilla::{self, CONFIG_PATH, NodeSettings, Settings};
@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::k8s;
 use crate::spec::registry::{LOCAL_PORT, Registry};
 use crate::spec::{Spec, Tree};
+use crate::step::File;
 use crate::world::{Access, Happening};
 
 /// What a node has once kubeadm is through with it.
@@ -60,7 +61,8 @@ pub(super) async fn bootstrap(
         Error::new(&NOT_IN_TIME, format!("the engine gave {name} no address"))
             .help("look at `docker network inspect kind`")
     })?;
-    let pki = Pki::make(settings, name, address)?;
+    let mut pki = Pki::make(settings, name, address)?;
+    pki.files.extend(oidc_authority(settings));
     let (server, ()) = tokio::try_join!(
         access::server(job.engine, settings.endpoint(), name),
         job.engine.put_files(name, &pki.files)
@@ -72,6 +74,12 @@ pub(super) async fn bootstrap(
         k8s::unlabel(&client, name, EXCLUDED).await?;
     }
     Ok(())
+}
+
+/// The certificate authority of the identity provider, which every control plane needs.
+pub(super) fn oidc_authority(settings: &Settings) -> Option<File> {
+    let pem = settings.oidc_authority.as_deref()?;
+    Some(file(vanilla::OIDC_AUTHORITY, 0o644, pem))
 }
 
 /// Takes back what a run that was cut off began on a node.

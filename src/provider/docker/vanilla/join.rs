@@ -1,7 +1,7 @@
 //! Further nodes: control planes with the keys of the first, workers with a token.
 
 use super::super::Job;
-use super::bootstrap::{DONE, is_joined};
+use super::bootstrap::{DONE, is_joined, oidc_authority};
 use super::life;
 use super::machine::{file, read};
 use crate::diag::codes::docker::NO_CONTAINER;
@@ -45,6 +45,8 @@ pub(super) async fn join(job: &Job<'_>, settings: &Settings, node: &NodeSettings
     if node.role == Role::Worker {
         // A worker vouches for nobody.
         files.clear();
+    } else {
+        files.extend(oidc_authority(settings));
     }
     files.push(found);
     job.engine.put_files(name, &files).await?;

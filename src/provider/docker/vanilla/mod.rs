@@ -11,6 +11,7 @@
 //! join       kubeadm join on the others
 //! access     the way to the API
 //! life       stop and start
+//! peers      control planes that came back with other addresses
 //! ```
 
 mod access;
@@ -19,6 +20,7 @@ mod join;
 mod life;
 mod machine;
 mod network;
+mod peers;
 mod pki;
 mod registry;
 
@@ -68,7 +70,7 @@ impl Maker for Vanilla {
         _: &'a str,
     ) -> BoxFuture<'a, Result<()>> {
         async move {
-            let settings = Settings::of(job.spec()?);
+            let settings = settings(job).await?;
             let named = find(&settings, &node.name)?;
             machine::ensure(job, &settings, named).await
         }
@@ -76,7 +78,7 @@ impl Maker for Vanilla {
     }
 
     fn balancer<'a>(&'a self, job: &'a Job<'a>) -> BoxFuture<'a, Result<()>> {
-        async move { machine::ensure_balancer(job, &Settings::of(job.spec()?)).await }.boxed()
+        async move { machine::ensure_balancer(job, &settings(job).await?).await }.boxed()
     }
 
     fn rewire<'a>(&'a self, job: &'a Job<'a>, nodes: &'a [String]) -> BoxFuture<'a, Result<()>> {
@@ -85,7 +87,7 @@ impl Maker for Vanilla {
 
     fn bootstrap<'a>(&'a self, job: &'a Job<'a>, node: &'a str) -> BoxFuture<'a, Result<()>> {
         async move {
-            let settings = Settings::of(job.spec()?);
+            let settings = settings(job).await?;
             bootstrap::bootstrap(job, &settings, find(&settings, node)?).await
         }
         .boxed()
@@ -93,7 +95,7 @@ impl Maker for Vanilla {
 
     fn join<'a>(&'a self, job: &'a Job<'a>, node: &'a str) -> BoxFuture<'a, Result<()>> {
         async move {
-            let settings = Settings::of(job.spec()?);
+            let settings = settings(job).await?;
             join::join(job, &settings, find(&settings, node)?).await
         }
         .boxed()
@@ -129,6 +131,15 @@ impl Maker for Vanilla {
     fn stop<'a>(&'a self, job: &'a Job<'a>, members: &'a [Listed]) -> BoxFuture<'a, Result<()>> {
         life::stop(job, members).boxed()
     }
+}
+
+/// The definition, complete, as this engine needs it.
+async fn settings(job: &Job<'_>) -> Result<Settings> {
+    let settings = Settings::of(job.spec()?);
+    Ok(match access::elsewhere(&job.engine.info().await?.address) {
+        Some(host) => settings.reached_at(host),
+        None => settings,
+    })
 }
 
 fn find<'a>(settings: &'a Settings, node: &str) -> Result<&'a NodeSettings> {

@@ -39,9 +39,7 @@ struct Authority {
 impl Pki {
     /// Makes everything that a first control plane at this address needs.
     pub(super) fn make(settings: &Settings, node: &str, address: IpAddr) -> Result<Self> {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs());
+        let now = now();
         let (long, short) = (Validity::days(now, AUTHORITY), Validity::days(now, LEAF));
         let mut files = Vec::new();
         let ca = authority("kubernetes", "ca", long, &mut files)?;
@@ -59,12 +57,7 @@ impl Pki {
             let (names, addresses) = server_names(settings, node, address);
             let order = Order::server("kube-apiserver", &names, &addresses, serial(), short)?;
             leaf(&ca, order, "apiserver", &mut files)?;
-            let names = ["localhost".to_string(), node.to_string()];
-            let local = [address, IpAddr::from([127, 0, 0, 1]), v6_loopback()];
-            for (name, path) in [(node, "etcd/server"), (node, "etcd/peer")] {
-                let order = Order::server(name, &names, &local, serial(), short)?.and_client();
-                leaf(&etcd, order, path, &mut files)?;
-            }
+            etcd_leaves(&etcd, node, &[address], short, &mut files)?;
             let cluster_admins = "kubeadm:cluster-admins";
             let order = Order::client(
                 "kube-apiserver-kubelet-client",
@@ -106,14 +99,7 @@ impl Pki {
                     "controller-manager.conf",
                     "system:kube-controller-manager",
                     &local,
-                    // It begins before the API has made its roles, and would look again only seconds later. It hands
-                    // out every service account's token anyway: what it may do does not grow by this.
-                    Order::client(
-                        "system:kube-controller-manager",
-                        "system:masters",
-                        serial(),
-                        short,
-                    ),
+                    Order::user("system:kube-controller-manager", serial(), short),
                 ),
                 (
                     "scheduler.conf",
@@ -159,6 +145,52 @@ impl Pki {
     }
 }
 
+/// New certificates of a member of etcd that is at these addresses, signed by the cluster's own authority.
+pub(super) fn etcd(
+    authority: &str,
+    key: &str,
+    node: &str,
+    addresses: &[IpAddr],
+) -> Result<Vec<File>> {
+    let signer = Authority {
+        key: Key::from_pem(key)?,
+        pem: authority.to_string(),
+    };
+    let mut files = Vec::new();
+    etcd_leaves(
+        &signer,
+        node,
+        addresses,
+        Validity::days(now(), LEAF),
+        &mut files,
+    )?;
+    Ok(files)
+}
+
+fn etcd_leaves(
+    signer: &Authority,
+    node: &str,
+    addresses: &[IpAddr],
+    validity: Validity,
+    files: &mut Vec<File>,
+) -> Result<()> {
+    let names = ["localhost".to_string(), node.to_string()];
+    let mut all = addresses.to_vec();
+    all.extend([IpAddr::from([127, 0, 0, 1]), v6_loopback()]);
+    for path in ["etcd/server", "etcd/peer"] {
+        let order = Order::server(node, &names, &all, serial(), validity)?.and_client();
+        leaf(signer, order, path, files)?;
+    }
+    Ok(())
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}
+
 /// The names and addresses that the API answers to.
 fn server_names(settings: &Settings, node: &str, address: IpAddr) -> (Vec<String>, Vec<IpAddr>) {
     let mut names: Vec<String> = [
@@ -175,7 +207,13 @@ fn server_names(settings: &Settings, node: &str, address: IpAddr) -> (Vec<String
         names.push(settings.endpoint());
     }
     let mut addresses = vec![address];
-    addresses.extend(settings.api_address.parse::<IpAddr>());
+    for name in settings.api_names() {
+        match name.parse::<IpAddr>() {
+            Ok(address) => addresses.push(address),
+            Err(_) if names.contains(&name) => {}
+            Err(_) => names.push(name),
+        }
+    }
     addresses.extend(
         settings
             .service_subnet
@@ -334,6 +372,23 @@ mod tests {
         }
         assert_eq!(first_address("10.96.0.0/16"), Some([10, 96, 0, 1].into()));
         assert_eq!(names.len(), 9, "{all}");
+    }
+
+    #[test]
+    fn a_member_of_etcd_is_trusted_at_both_of_its_addresses() {
+        let made = pki(Options::new());
+        let (ca, key) = (text(&made, "/etcd/ca.crt"), text(&made, "/etcd/ca.key"));
+        let at = [IpAddr::from([172, 18, 0, 9]), IpAddr::from([172, 18, 0, 2])];
+        let files = etcd(ca, key, "dev-control-plane", &at).unwrap();
+        let peer = files
+            .iter()
+            .find(|file| file.path.ends_with("/etcd/peer.crt"));
+        let pem = peer.unwrap().content.expose().as_bytes();
+        let (_, pem) = x509_parser::pem::parse_x509_pem(pem).unwrap();
+        let certificate = pem.parse_x509().unwrap();
+        let names = certificate.subject_alternative_name().unwrap().unwrap();
+        assert_eq!(names.value.general_names.len(), 6);
+        assert!(etcd(ca, "no key", "dev-control-plane", &at).is_err());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use futures::future::try_join_all;
 
 use super::super::Job;
+use crate::distribution::vanilla::Settings;
 use crate::error::Result;
 use crate::secret::Secret;
 use crate::spec::registry::{Credentials, Mirror, Registry};
@@ -62,6 +63,17 @@ pub(super) fn files(spec: &Spec) -> Result<Vec<File>> {
             files.extend(external(&registry));
         }
     }
+    // The user's own files win over what was made of the settings.
+    let own = Settings::of(spec).mirror_files;
+    files.retain(|file| {
+        !own.keys()
+            .any(|path| file.path == format!("{FOLDER}/{path}"))
+    });
+    files.extend(own.into_iter().map(|(path, text)| File {
+        path: format!("{FOLDER}/{path}"),
+        mode: 0o600,
+        content: Secret::new(text),
+    }));
     Ok(files)
 }
 

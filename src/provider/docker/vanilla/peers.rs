@@ -1,0 +1,156 @@
+//! Control planes that came back with other addresses. Members of etcd know each other by address, and without a
+//! majority nobody can tell them new ones; so the old ones are led to the new until a majority is there.
+//!
+//! ```text
+//! 1  certificates for the old and the new address, signed by the cluster's own authority
+//! 2  on every node: what goes to another member's old address is sent to its new one
+//! 3  once the API answers: etcd is told the new addresses, and 2 is taken back
+//! ```
+//!
+//! The address that etcd knows is kept in a file of the node until it is told another, so that a repair that was cut off
+//! is begun anew.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use futures::future::try_join_all;
+use serde_json::Value;
+
+use super::super::Job;
+use super::life;
+use super::machine::{file, read};
+use super::pki;
+use crate::diag::codes::docker::ADDRESS_CHANGED;
+use crate::error::{Error, Result};
+
+/// The file that holds the address by which etcd knows a member that has another now.
+const KNOWN: &str = "/kind/ksail-peer";
+/// Leads an old address to the new one, once.
+const LEAD: &str = "iptables -t nat -C OUTPUT -p tcp -d $0 --dport 2380 -j DNAT --to-destination $1:2380 2>/dev/null || \
+    iptables -t nat -A OUTPUT -p tcp -d $0 --dport 2380 -j DNAT --to-destination $1:2380";
+/// Takes that back, as often as it was done.
+const LET_GO: &str = "while iptables -t nat -D OUTPUT -p tcp -d $0 --dport 2380 -j DNAT --to-destination $1:2380 2>/dev/null; do :; done";
+/// Runs etcdctl beside etcd, with the certificate that its own probes use.
+const ETCDCTL: &str = r#"pki=/etc/kubernetes/pki/etcd
+exec crictl exec "$(crictl ps --name '^etcd$' -q | head -n 1)" etcdctl --endpoints=https://127.0.0.1:2379 \
+  --cacert=$pki/ca.crt --cert=$pki/healthcheck-client.crt --key=$pki/healthcheck-client.key "$@""#;
+
+/// A control plane that runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Peer {
+    /// Its name.
+    pub(super) name: String,
+    /// The address it had before.
+    pub(super) had: Ipv4Addr,
+    /// The address it has.
+    pub(super) now: Ipv4Addr,
+}
+
+/// Has etcd find its members again where they have other addresses, and waits until the API answers.
+pub(super) async fn settle(job: &Job<'_>, peers: Vec<Peer>) -> Result<()> {
+    let known = peers.into_iter().map(|peer| async move {
+        let kept = read(job, &peer.name, KNOWN).await?;
+        let had = kept.and_then(|text| text.trim().parse().ok());
+        let had = had.unwrap_or(peer.had);
+        Ok::<_, Error>(Peer { had, ..peer })
+    });
+    let peers = try_join_all(known).await?;
+    let moved: Vec<&Peer> = peers.iter().filter(|peer| peer.had != peer.now).collect();
+    let Some(first) = moved.first() else {
+        return life::answers(job, 20).await;
+    };
+    let lost = |problem: Error| {
+        let message = format!(
+            "{} had the address {} and came back with {}",
+            first.name, first.had, first.now
+        );
+        Error::new(&ADDRESS_CHANGED, message)
+            .because(problem)
+            .help("stop the container that has the former address, then stop and start the cluster")
+    };
+    prepare(job, &moved).await.map_err(lost)?;
+    on_each(job, &peers, &moved, LEAD).await.map_err(lost)?;
+    life::answers(job, 20).await.map_err(lost)?;
+    tell(job, &first.name, &moved).await.map_err(lost)?;
+    on_each(job, &peers, &moved, LET_GO).await?;
+    let told = moved.iter().map(|peer| async move {
+        let now = file(KNOWN, 0o644, peer.now.to_string());
+        job.engine.put_files(&peer.name, &[now]).await
+    });
+    try_join_all(told).await?;
+    // Members find each other anew by what they were told.
+    life::answers(job, 20).await
+}
+
+/// Certificates that count for both addresses, and the old address kept for a run that has to begin anew.
+async fn prepare(job: &Job<'_>, moved: &[&Peer]) -> Result<()> {
+    let all = moved.iter().map(|peer| async move {
+        let (ca, key) = tokio::try_join!(
+            read(job, &peer.name, "/etc/kubernetes/pki/etcd/ca.crt"),
+            read(job, &peer.name, "/etc/kubernetes/pki/etcd/ca.key")
+        )?;
+        let addresses = [IpAddr::V4(peer.now), IpAddr::V4(peer.had)];
+        let (ca, key) = (ca.unwrap_or_default(), key.unwrap_or_default());
+        let mut files = pki::etcd(&ca, &key, &peer.name, &addresses)?;
+        files.push(file(KNOWN, 0o644, peer.had.to_string()));
+        job.engine.put_files(&peer.name, &files).await
+    });
+    try_join_all(all).await.map(|_| ())
+}
+
+/// Runs a script for every moved member on every other.
+async fn on_each(job: &Job<'_>, peers: &[Peer], moved: &[&Peer], script: &str) -> Result<()> {
+    for peer in moved {
+        let (had, now) = (peer.had.to_string(), peer.now.to_string());
+        let argv = ["sh", "-c", script, had.as_str(), now.as_str()];
+        let others = peers.iter().filter(|other| other.name != peer.name);
+        let all = others.map(|other| async {
+            let answer = job.engine.exec(&other.name, &argv, None).await?;
+            answer.success(format!("leading {} to {}", other.name, peer.name))
+        });
+        try_join_all(all).await?;
+    }
+    Ok(())
+}
+
+/// Tells etcd where its members are.
+async fn tell(job: &Job<'_>, node: &str, moved: &[&Peer]) -> Result<()> {
+    let run = async |more: &[&str]| {
+        let argv = [&["bash", "-c", ETCDCTL, "bash"], more].concat();
+        let answer = job.engine.exec(node, &argv, None).await?;
+        answer.success(format!("asking etcd on {node}"))
+    };
+    let list = run(&["member", "list", "-w", "json"]).await?;
+    for peer in moved {
+        let Some(id) = member(&list.text(), &peer.name) else {
+            let message = format!("etcd knows no member {}", peer.name);
+            return Err(Error::new(&ADDRESS_CHANGED, message));
+        };
+        let url = format!("--peer-urls=https://{}:2380", peer.now);
+        run(&["member", "update", &id, &url]).await?;
+    }
+    Ok(())
+}
+
+/// The id of a member, as etcdctl takes it, in the list that etcdctl gives.
+fn member(list: &str, name: &str) -> Option<String> {
+    let list: Value = serde_json::from_str(list).ok()?;
+    let members = list.get("members")?.as_array()?;
+    let found = members.iter().find(|member| member["name"] == name)?;
+    Some(format!("{:x}", found.get("ID")?.as_u64()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::member;
+
+    #[test]
+    fn finds_a_member_by_its_name() {
+        let list = r#"{"header":{},"members":[{"ID":18249187646912138824,"name":"dev-control-plane","peerURLs":["https://172.18.0.3:2380"]}]}"#;
+        assert_eq!(
+            member(list, "dev-control-plane").as_deref(),
+            Some("fd422379fda50e48")
+        );
+        assert_eq!(member(list, "other"), None);
+        assert_eq!(member("no JSON", "other"), None);
+    }
+}
