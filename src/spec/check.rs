@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::field::{self, duration};
 use super::registry::{Mirror, Registry};
 use super::{
-    ClusterName, ComponentSpec, Draft, Options, Part, ProviderSpec, Spec, Tree, Version, Warning,
-    keys, options,
+    ClusterName, ComponentSpec, DistributionSpec, Draft, Options, Part, ProviderSpec, Spec, Tree,
+    Version, Warning, keys, options,
 };
 use crate::axis::{Axis, Component, Distribution, Feature, Provider, Slot};
 use crate::diag::codes::model::{
@@ -97,6 +97,7 @@ pub fn check(draft: &Draft) -> Result<Spec, Vec<Error>> {
     {
         settings.insert("local_registry".into(), Tree::Bool(true));
     }
+    warnings.extend(other_name(&distribution, &name));
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -414,6 +415,20 @@ fn check_autoscaler(
 }
 
 /// The nested cluster's ranges must not meet the ranges that host clusters usually have.
+/// What to say of a distribution's own file that calls the cluster something else.
+fn other_name(distribution: &DistributionSpec, name: &ClusterName) -> Option<Warning> {
+    let file = distribution.options.get("config")?.as_map()?;
+    let theirs = match distribution.kind {
+        Distribution::Vanilla => file.get("name")?.as_text()?,
+        Distribution::K3s => file.get("metadata")?.as_map()?.get("name")?.as_text()?,
+        _ => return None,
+    };
+    (theirs != name.as_str()).then(|| Warning {
+        field: "distribution".into(),
+        text: format!("the file calls the cluster `{theirs}`; it is made as `{name}`"),
+    })
+}
+
 /// Whether nodes take images that are loaded into them.
 fn loads_images(distribution: Distribution, provider: Provider) -> bool {
     provider == Provider::Docker
@@ -503,7 +518,6 @@ fn lower(sentence: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::DistributionSpec;
 
     fn draft(
         distribution: Distribution,
@@ -670,5 +684,45 @@ mod tests {
             overlap("10.244.1.0/24", "10.244.0.0/16") && !overlap("10.64.0.0/16", "10.244.0.0/16")
         );
         assert!(overlap("0.0.0.0/0", "10.96.0.0/12"));
+    }
+
+    #[test]
+    fn what_docker_cannot_honour_is_said() {
+        let images = serde_json::json!({ "import_images": ["a:1"] });
+        let kept = |distribution, provider| {
+            let spec = check(&draft(distribution, provider, &[], images.clone())).unwrap();
+            (
+                spec.settings.contains_key("import_images"),
+                spec.warnings.len(),
+            )
+        };
+        assert_eq!(kept(Distribution::K3s, Provider::Docker), (true, 0));
+        assert_eq!(kept(Distribution::Kwok, Provider::Docker), (false, 1));
+        assert_eq!(kept(Distribution::K3s, Provider::Embedded), (false, 1));
+
+        let mut other = draft(
+            Distribution::Kwok,
+            Provider::Docker,
+            &[],
+            serde_json::json!({}),
+        );
+        if let Some(provider) = &mut other.provider {
+            provider.options.insert("network".into(), "mine".into());
+        }
+        let problems = check(&other).unwrap_err();
+        assert_eq!(problems.first().unwrap().code().id, NOT_ON_DISTRIBUTION.id);
+
+        let mut named = draft(
+            Distribution::Vanilla,
+            Provider::Docker,
+            &[],
+            serde_json::json!({}),
+        );
+        if let Some(distribution) = &mut named.distribution {
+            let file = Tree::from_json(&serde_json::json!({ "name": "theirs" }));
+            distribution.options.insert("config".into(), file);
+        }
+        let spec = check(&named).unwrap();
+        assert!(spec.warnings.first().unwrap().text.contains("`theirs`"));
     }
 }

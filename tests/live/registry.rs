@@ -134,6 +134,11 @@ cluster("{name}", #{{
     registries: [`me:${{token}}@{closed}:5000`],
 }})"#
     ));
+    // A cache asks its upstream before it listens, so that this one has to be there.
+    let network = ksail::distribution::vanilla::network("kind", Some(0), None);
+    stage.engine(async |engine| engine.ensure_network(&network).await);
+    guarded(&stage, &open, None);
+    guarded(&stage, &closed, Some((pem, key)));
     let mut said = String::new();
     let mut run = |arguments: &[&str]| {
         let mut command = stage.command(env!("CARGO_BIN_EXE_ksail"), arguments);
@@ -146,8 +151,6 @@ cluster("{name}", #{{
     run(&["run", &script]);
     run(&["plan", &script]);
     run(&["cluster", "info", &name, "--output", "json"]);
-    guarded(&stage, &open, None);
-    guarded(&stage, &closed, Some((pem, key)));
 
     // What is pushed into a registry is what nodes get out of it.
     let pushed = |registry: &str, login: bool| {
@@ -205,4 +208,67 @@ cluster("{name}", #{{
     );
     stage.good(&["cluster", "delete", &name, "--yes"]);
     stage.is_gone(&format!("kind-{name}"));
+}
+
+#[test]
+fn a_running_k3s_cluster_learns_of_registries() {
+    let images = [
+        "rancher/k3s:v1.35.4-k3s1",
+        "ghcr.io/k3d-io/k3d-proxy:5.9.0",
+        "registry:2",
+        "registry:3",
+    ];
+    let Some(mut stage) = Stage::set(&images) else {
+        return;
+    };
+    let name = stage.name("q");
+    let node = format!("k3d-{name}-server-0");
+    let define = |more: &str| {
+        stage.script(&format!(
+            r#"cluster("{name}", #{{
+    distribution: k3s("1.35.4", #{{ config: #{{
+        apiVersion: "k3d.io/v1alpha5", kind: "Simple",
+        registries: #{{ create: #{{ name: "{name}-made", image: "registry:2", hostPort: "5963" }} }},
+    }} }}),
+    provider: docker(), {more}
+}})"#
+        ))
+    };
+    let script = define("");
+    let plan = stage.good(&["plan", &script]);
+    assert!(
+        plan.contains(&format!("run the registry {name}-made")),
+        "{plan}"
+    );
+    assert!(
+        plan.contains(&format!("make the load balancer k3d-{name}-serverlb")),
+        "{plan}"
+    );
+    stage.good(&["run", &script]);
+    assert!(std::net::TcpStream::connect(("127.0.0.1", 5963)).is_ok());
+    assert!(stage.good(&["run", &script]).contains("nothing to change"));
+
+    let more =
+        format!(r#"local_registry: "localhost:5964", registries: ["me:{CANARY}@reg.example"]"#);
+    let script = define(&more);
+    let said = stage.good(&["run", &script]);
+    assert!(!said.contains(CANARY), "{said}");
+    let path = "/etc/rancher/k3s/registries.yaml";
+    let file = stage.engine(async |engine| engine.get_file(&node, path).await);
+    let file = String::from_utf8(file.unwrap()).unwrap();
+    assert!(
+        file.contains("reg.example") && file.contains("localhost:5964"),
+        "{file}"
+    );
+    assert!(std::net::TcpStream::connect(("127.0.0.1", 5964)).is_ok());
+    assert!(stage.good(&["run", &script]).contains("nothing to change"));
+
+    // Back again: the registry beside the cluster goes, the one of the k3d.yaml stays.
+    let script = define("");
+    stage.good(&["run", &script]);
+    assert!(std::net::TcpStream::connect(("127.0.0.1", 5964)).is_err());
+    assert!(std::net::TcpStream::connect(("127.0.0.1", 5963)).is_ok());
+    assert!(stage.good(&["run", &script]).contains("nothing to change"));
+    stage.good(&["cluster", "delete", &name, "--yes"]);
+    stage.is_gone(&format!("k3d-{name}"));
 }

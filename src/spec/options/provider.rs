@@ -70,7 +70,7 @@ static DOCKER: &[Field] = &[
         "network",
         Shape::Text,
         "the distribution's own",
-        "The network that nodes join; made if it is not there, and left behind.",
+        "The network that nodes join; made if it is not there.",
     ),
 ];
 
@@ -321,3 +321,32 @@ static EMBEDDED: &[Field] = &[field(
     "any free one, kept",
     "The port of the API server on 127.0.0.1.",
 )];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_is_named_once_and_by_an_address() {
+        let problems = |options: &[(&str, &str)]| {
+            let given = options
+                .iter()
+                .map(|(key, value)| ((*key).to_string(), Tree::Text((*value).into())));
+            let found = contradictions(Provider::Docker, &given.collect());
+            let found = found.iter().map(|problem| {
+                let field = problem.at_field().unwrap_or_default();
+                format!("{} {field}", problem.code().id)
+            });
+            found.collect::<Vec<String>>()
+        };
+        assert!(problems(&[("host", "unix:///run/docker.sock")]).is_empty());
+        assert!(problems(&[("context", "other"), ("network", "mine")]).is_empty());
+        assert_eq!(
+            problems(&[("host", "tcp://a:1"), ("context", "b")]),
+            ["E0209 context"]
+        );
+        for wrong in ["here", "ssh://me@there", "unix://"] {
+            assert_eq!(problems(&[("host", wrong)]), ["E0201 host"], "{wrong}");
+        }
+    }
+}

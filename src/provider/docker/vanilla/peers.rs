@@ -58,15 +58,7 @@ pub(super) async fn settle(job: &Job<'_>, peers: Vec<Peer>) -> Result<()> {
     let Some(first) = moved.first() else {
         return life::answers(job, 20).await;
     };
-    let lost = |problem: Error| {
-        let message = format!(
-            "{} had the address {} and came back with {}",
-            first.name, first.had, first.now
-        );
-        Error::new(&ADDRESS_CHANGED, message)
-            .because(problem)
-            .help("stop the container that has the former address, then stop and start the cluster")
-    };
+    let lost = |problem: Error| lost(first, problem);
     prepare(job, &moved).await.map_err(lost)?;
     on_each(job, &peers, &moved, LEAD).await.map_err(lost)?;
     life::answers(job, 20).await.map_err(lost)?;
@@ -79,6 +71,17 @@ pub(super) async fn settle(job: &Job<'_>, peers: Vec<Peer>) -> Result<()> {
     try_join_all(told).await?;
     // Members find each other anew by what they were told.
     life::answers(job, 20).await
+}
+
+/// Says that a control plane stays lost to the others.
+fn lost(peer: &Peer, problem: Error) -> Error {
+    let message = format!(
+        "{} had the address {} and came back with {}",
+        peer.name, peer.had, peer.now
+    );
+    Error::new(&ADDRESS_CHANGED, message)
+        .because(problem)
+        .help("stop the container that has the former address, then stop and start the cluster")
 }
 
 /// Certificates that count for both addresses, and the old address kept for a run that has to begin anew.
@@ -141,7 +144,23 @@ fn member(list: &str, name: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::member;
+    use super::*;
+
+    #[test]
+    fn says_which_address_was_lost() {
+        let peer = Peer {
+            name: "dev-control-plane2".into(),
+            had: [172, 18, 0, 3].into(),
+            now: [172, 18, 0, 5].into(),
+        };
+        let problem = lost(&peer, Error::new(&ADDRESS_CHANGED, "no majority"));
+        assert_eq!(problem.code().id, "E0842");
+        assert_eq!(
+            problem.message(),
+            "dev-control-plane2 had the address 172.18.0.3 and came back with 172.18.0.5"
+        );
+        assert!(problem.causes().join("").contains("no majority"));
+    }
 
     #[test]
     fn finds_a_member_by_its_name() {
