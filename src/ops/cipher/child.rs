@@ -1,4 +1,7 @@
 //! Commands that are given decrypted values: in their environment, or in a file that is gone afterwards.
+//!
+//! What tells this process to stop is passed on to the command, and waited for: the file must be wiped after it. The pipe
+//! that takes the place of a file is in `pipe`.
 
 use std::path::Path;
 use std::process::{Command, ExitStatus};
@@ -14,6 +17,15 @@ pub enum Surroundings {
     Inherited,
     /// Only the decrypted ones are there.
     Pristine,
+}
+
+/// What the command finds in the place of `{}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// A named pipe where the system has them: the content is never in a file.
+    Pipe,
+    /// A private file, for programs that look at it twice at the same time or jump about in it.
+    File,
 }
 
 /// A command line for the shell.
@@ -61,24 +73,46 @@ pub fn variables(branches: &Branches) -> Result<Vec<(String, String)>> {
 }
 
 /// Runs a command with variables and waits for it.
-pub fn with_variables(
+pub async fn with_variables(
     command: &str,
     variables: &[(String, String)],
     surroundings: Surroundings,
 ) -> Result<ExitStatus> {
+    let command = given(command, variables, surroundings);
+    wait(command).await.map_err(failed)
+}
+
+/// Turns this very process into the command; returns only if that fails.
+#[cfg(unix)]
+pub fn become_with_variables(
+    command: &str,
+    variables: &[(String, String)],
+    surroundings: Surroundings,
+) -> Error {
+    use std::os::unix::process::CommandExt as _;
+    failed(given(command, variables, surroundings).exec())
+}
+
+fn given(command: &str, variables: &[(String, String)], surroundings: Surroundings) -> Command {
+    let mut shell = surrounded(command, surroundings);
+    shell.envs(variables.iter().map(|(name, text)| (name, text)));
+    shell
+}
+
+fn surrounded(command: &str, surroundings: Surroundings) -> Command {
     let mut shell = shell(command);
     if surroundings == Surroundings::Pristine {
         shell.env_clear();
     }
-    shell.envs(variables.iter().map(|(name, text)| (name, text)));
-    shell.status().map_err(failed)
+    shell
 }
 
 /// Runs a command with a private file in the place of `{}` and waits for it; the file is wiped.
-pub fn with_file(
+pub async fn with_file(
     command: &str,
     content: &[u8],
     name: Option<&str>,
+    holder: Holder,
     surroundings: Surroundings,
 ) -> Result<ExitStatus> {
     let unwritable = |cause: std::io::Error| {
@@ -97,14 +131,61 @@ pub fn with_file(
         ));
     }
     let path = folder.path().join(name);
-    super::edit::write_secret(&path, content).map_err(unwritable)?;
-    let mut shell = shell(&command.replace("{}", &path.display().to_string()));
-    if surroundings == Surroundings::Pristine {
-        shell.env_clear();
+    let shell = surrounded(
+        &command.replace("{}", &path.display().to_string()),
+        surroundings,
+    );
+    #[cfg(target_os = "linux")]
+    if holder == Holder::Pipe {
+        let _pipe = super::pipe::Pipe::open(&path, content).map_err(unwritable)?;
+        return wait(shell).await.map_err(failed);
     }
-    let status = shell.status().map_err(failed);
+    #[cfg(not(target_os = "linux"))]
+    let _ = holder;
+    super::edit::write_secret(&path, content).map_err(unwritable)?;
+    let status = wait(shell).await.map_err(failed);
     super::edit::wipe(&path);
     status
+}
+
+/// Runs a command to its end; signals that would end this process go to it instead.
+#[cfg(unix)]
+pub(super) async fn wait(command: Command) -> std::io::Result<ExitStatus> {
+    use std::io::IsTerminal as _;
+
+    use rustix::process::{Pid, Signal, kill_process};
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut quit = signal(SignalKind::quit())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut child = tokio::process::Command::from(command).spawn()?;
+    // A terminal sends what is typed to the command as well.
+    let is_typed = std::io::stdin().is_terminal();
+    loop {
+        let told = tokio::select! {
+            status = child.wait() => return status,
+            _ = interrupt.recv() => (!is_typed).then_some(Signal::INT),
+            _ = quit.recv() => (!is_typed).then_some(Signal::QUIT),
+            _ = terminate.recv() => Some(Signal::TERM),
+            _ = hangup.recv() => Some(Signal::HUP),
+        };
+        let pid = child
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .and_then(Pid::from_raw);
+        if let (Some(signal), Some(pid)) = (told, pid) {
+            // It may have ended in this moment.
+            let _ = kill_process(pid, signal);
+        }
+    }
+}
+
+/// Runs a command to its end.
+#[cfg(not(unix))]
+pub(super) async fn wait(command: Command) -> std::io::Result<ExitStatus> {
+    tokio::process::Command::from(command).status().await
 }
 
 fn failed(cause: std::io::Error) -> Error {
