@@ -1,7 +1,8 @@
 //! Editing an encrypted file: a private copy, the user's editor, and back.
 //!
 //! The copy lives in memory where the system has such a folder, only its owner may read it, and it is overwritten when
-//! it is done with. Who asks whether to try again is the command's business.
+//! it is done with. The text of an edit that failed is kept by `unfinished`; who asks whether to try again is the command's
+//! business.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -11,9 +12,7 @@ use zeroize::Zeroizing;
 use super::keys::Env;
 use super::{SystemEntropy, Unlocked, now};
 use crate::cipher::format::{self, Format, Layout};
-use crate::diag::codes::cipher::{
-    EDIT_FAILED, NO_EDITOR, NOT_MODIFIED, UNREADABLE_FILE, UNWRITABLE_FILE,
-};
+use crate::diag::codes::cipher::{EDIT_FAILED, NO_EDITOR, UNREADABLE_FILE, UNWRITABLE_FILE};
 use crate::error::{Error, Result};
 
 /// What a new file starts with.
@@ -33,8 +32,12 @@ impl Drop for Draft {
 }
 
 impl Draft {
-    /// Lays out a copy under the file's own name.
-    pub fn new(file: &Path, content: Zeroizing<Vec<u8>>) -> Result<Self> {
+    /// Lays out a copy under the file's own name: its content, or the text of an edit that was not finished.
+    pub fn new(
+        file: &Path,
+        content: Zeroizing<Vec<u8>>,
+        unfinished: Option<&[u8]>,
+    ) -> Result<Self> {
         let unwritable = |cause: std::io::Error| {
             Error::new(&UNWRITABLE_FILE, "cannot write the private copy").because(cause)
         };
@@ -42,7 +45,7 @@ impl Draft {
         let path = folder
             .path()
             .join(file.file_name().unwrap_or_else(|| "file".as_ref()));
-        write_secret(&path, &content).map_err(unwritable)?;
+        write_secret(&path, unfinished.unwrap_or(&content)).map_err(unwritable)?;
         Ok(Self {
             _folder: folder,
             path,
@@ -50,12 +53,12 @@ impl Draft {
         })
     }
 
-    /// Opens the editor and waits for it; gives the text if it was changed.
-    pub fn edit(&self, editor: &str) -> Result<Zeroizing<Vec<u8>>> {
+    /// Opens the editor and waits for it.
+    pub async fn edit(&self, editor: &str) -> Result<()> {
         // The editor may bring its own arguments; the path is quoted for the shell.
         let quoted = self.path.display().to_string().replace('\'', "'\\''");
-        let status = super::child::shell(&format!("{editor} '{quoted}'"))
-            .status()
+        let status = super::child::wait(super::child::shell(&format!("{editor} '{quoted}'")))
+            .await
             .map_err(|cause| {
                 Error::new(&EDIT_FAILED, format!("the editor `{editor}` cannot be run"))
                     .because(cause)
@@ -66,15 +69,17 @@ impl Draft {
                 format!("the editor `{editor}` failed: {status}"),
             ));
         }
+        Ok(())
+    }
+
+    /// Reads what the editor left; nothing if that is the file's content.
+    pub fn changed(&self) -> Result<Option<Zeroizing<Vec<u8>>>> {
         let after = std::fs::read(&self.path)
             .map(Zeroizing::new)
             .map_err(|cause| {
                 Error::new(&UNREADABLE_FILE, "cannot read the edited copy").because(cause)
             })?;
-        if *after == *self.before {
-            return Err(Error::new(&NOT_MODIFIED, "the file has not been changed"));
-        }
-        Ok(after)
+        Ok(Some(after).filter(|after| *after != self.before))
     }
 }
 

@@ -7,9 +7,12 @@ pub mod child;
 pub mod edit;
 pub mod files;
 pub mod keys;
+#[cfg(target_os = "linux")]
+mod pipe;
 pub mod reveal;
 pub mod survey;
 pub mod target;
+pub mod unfinished;
 
 use std::path::Path;
 
@@ -92,20 +95,27 @@ pub async fn encrypt(
 ) -> Result<Vec<u8>> {
     let branches = format::read_plain(formats.input, bytes)?;
     format::refuse_metadata(formats.input, &branches)?;
-    let metadata = Metadata {
+    let Unlocked { mut opened, key } = begin(formats.input, target, keys).await?;
+    opened.branches = branches;
+    let sealed = opened.seal(key.expose(), &now(), &mut SystemEntropy)?;
+    sealed.write(formats.output, formats.layout)
+}
+
+/// Begins a file without content: makes its data key and locks it for the recipients.
+pub async fn begin(input: Format, target: &Target, keys: &Keys) -> Result<Unlocked> {
+    let mut metadata = Metadata {
         threshold: target.threshold,
-        selectors: if formats.input == Format::Binary {
+        selectors: if input == Format::Binary {
             Selectors::default()
         } else {
             target.selectors.clone()
         },
         ..Metadata::default()
     };
-    let mut opened = Opened::plain(branches, metadata);
     let key = fresh_key()?;
-    lock(&mut opened.metadata, &target.groups, &key, keys).await?;
-    let sealed = opened.seal(key.expose(), &now(), &mut SystemEntropy)?;
-    sealed.write(formats.output, formats.layout)
+    lock(&mut metadata, &target.groups, &key, keys).await?;
+    let opened = Opened::plain(Vec::new(), metadata);
+    Ok(Unlocked { opened, key })
 }
 
 /// Opens an encrypted file.
