@@ -1,20 +1,55 @@
 //! Files to work on: reading, finding them in folders, and replacing them whole.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::cipher::format::{self, Format};
-use crate::diag::codes::cipher::{UNREADABLE_FILE, UNWRITABLE_FILE};
+use crate::diag::codes::cipher::{TOO_LARGE, UNREADABLE_FILE, UNWRITABLE_FILE};
 use crate::error::{Error, Result};
 
 /// Folders that hold no files of the user's.
 const SKIPPED: [&str; 4] = [".git", "node_modules", ".terraform", "target"];
 
+/// The largest file that is worked on: its tree, its text and its ciphertext are in memory at the same time.
+pub const LARGEST: u64 = 256 << 20;
+
+/// How the names of files begin and end that are put in the place of others.
+const NEW: (&str, &str) = (".ksail-", ".new");
+
 /// Reads a file.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|cause| {
+    let unreadable = |cause: std::io::Error| {
         Error::new(&UNREADABLE_FILE, format!("cannot read {}", path.display())).because(cause)
-    })
+    };
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let length = file.metadata().map_err(unreadable)?.len();
+    if length > LARGEST {
+        return Err(too_large(path));
+    }
+    read_all(file, path, length)
+}
+
+/// Reads what a stream gives; `name` is what people call it.
+pub fn read_all(stream: impl std::io::Read, name: &Path, length: u64) -> Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+    stream
+        .take(LARGEST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|cause| {
+            Error::new(&UNREADABLE_FILE, format!("cannot read {}", name.display())).because(cause)
+        })?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(too_large(name));
+    }
+    Ok(bytes)
+}
+
+fn too_large(name: &Path) -> Error {
+    Error::new(
+        &TOO_LARGE,
+        format!("{} is larger than {} MiB", name.display(), LARGEST >> 20),
+    )
+    .help("split it, or encrypt it with age itself and only its key here")
 }
 
 /// The largest file that a script may open.
@@ -22,7 +57,6 @@ const SMALL: u64 = 16 << 20;
 
 /// Reads a file of bounded size, as scripts may.
 pub fn read_small(path: &Path) -> std::io::Result<Vec<u8>> {
-    use std::io::Read as _;
     if !std::fs::metadata(path)?.is_file() {
         return Err(std::io::Error::other("it is no file"));
     }
@@ -51,8 +85,8 @@ fn put(path: &Path, content: &[u8]) -> std::io::Result<()> {
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new()
-        .prefix(".ksail-")
-        .suffix(".new")
+        .prefix(NEW.0)
+        .suffix(NEW.1)
         .tempfile_in(folder)?;
     file.write_all(content)?;
     if let Ok(old) = std::fs::metadata(path) {
@@ -108,6 +142,13 @@ pub fn gather(paths: &[PathBuf], wanted: Wanted) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// Whether ksail or sops made the file for themselves: rules, unfinished edits, and new content that a killed run left.
+fn is_own(name: &str) -> bool {
+    name == crate::cipher::rules::FILE
+        || name.ends_with(super::unfinished::ENDING)
+        || (name.starts_with(NEW.0) && name.ends_with(NEW.1))
+}
+
 fn search(folder: &Path, wanted: Wanted, files: &mut Vec<PathBuf>, depth: usize) -> Result<()> {
     let unreadable = |cause: std::io::Error| {
         Error::new(
@@ -133,7 +174,7 @@ fn search(folder: &Path, wanted: Wanted, files: &mut Vec<PathBuf>, depth: usize)
                 search(&path, wanted, files, depth + 1)?;
             }
         } else if kind.is_file()
-            && name != crate::cipher::rules::FILE
+            && !is_own(&name.to_string_lossy())
             && (wanted == Wanted::All || looks_encrypted(&path))
         {
             files.push(path);
@@ -144,7 +185,7 @@ fn search(folder: &Path, wanted: Wanted, files: &mut Vec<PathBuf>, depth: usize)
 
 /// Whether a file holds metadata; files that cannot be read in their format do not.
 pub fn looks_encrypted(path: &Path) -> bool {
-    let Ok(bytes) = std::fs::read(path) else {
+    let Ok(bytes) = read(path) else {
         return false;
     };
     is_encrypted(&path.to_string_lossy(), &bytes)
