@@ -269,3 +269,55 @@ fn a_gitops_engine_that_must_decrypt_wants_a_key_before_anything_is_made() {
             .contains("nothing to change")
     );
 }
+
+/// The names of the secrets that ksail put into the engine's namespace, as kubectl sees them.
+fn keys_in(home: &Home, namespace: &str) -> Option<String> {
+    let kubectl = home
+        .command("kubectl")
+        .args(["get", "secret", "--namespace", namespace])
+        .args(["--output", "name", "--kubeconfig"])
+        .arg(home.path("kubeconfig"))
+        .output();
+    let output = match kubectl {
+        Ok(output) => output,
+        Err(cause) => {
+            println!("skipped: kubectl cannot be run: {cause}");
+            return None;
+        }
+    };
+    assert!(output.status.success(), "{}", text(&output));
+    Some(String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn the_key_leaves_the_cluster_when_nothing_is_decrypted_any_more() {
+    let home = Home::new();
+    let (private, _) = age::generate();
+    home.write("keys.txt", private.expose());
+    let run = |sops: &str| {
+        let script = home.write(
+            "c.rhai",
+            &format!("cluster(\"dev\", #{{ distribution: k3s(), provider: embedded(), components: [flux()], sops: #{{ {sops} }} }})"),
+        );
+        let output = home
+            .command(env!("CARGO_BIN_EXE_ksail"))
+            .env("SOPS_AGE_KEY_FILE", home.path("keys.txt"))
+            .env_remove("SOPS_AGE_KEY")
+            .arg("run")
+            .arg(script)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        text(&output)
+    };
+    run("enabled: true");
+    let Some(there) = keys_in(&home, "flux-system") else {
+        return;
+    };
+    assert!(there.contains("secret/sops-age"), "{there}");
+    let said = run("enabled: false");
+    assert!(said.contains("take the age key from flux"), "{said}");
+    let there = keys_in(&home, "flux-system").unwrap();
+    assert!(!there.contains("sops-age"), "{there}");
+    assert!(run("enabled: false").contains("nothing to change"));
+}

@@ -1,6 +1,6 @@
-//! The step that gives a GitOps engine the age key it decrypts with.
+//! The steps that give a GitOps engine the age key it decrypts with, and take it back.
 
-use crate::axis::Component;
+use crate::axis::{Axis as _, Component};
 use crate::component;
 use crate::spec::{ComponentSpec, Options, Part, Spec, Tree};
 use crate::step::{Action, DecryptionKey, Step};
@@ -16,10 +16,10 @@ pub(super) fn key_step(spec: &Spec, component: &ComponentSpec) -> Option<Step> {
         .get("sops")
         .and_then(Tree::as_map)
         .unwrap_or(&none);
-    let enabled = given.get("enabled").and_then(Tree::as_bool);
-    if enabled == Some(false) {
+    if is_switched_off(spec) {
         return None;
     }
+    let enabled = given.get("enabled").and_then(Tree::as_bool);
     let text = |key: &str| given.get(key).and_then(Tree::as_text).map(str::to_owned);
     let public_keys = given
         .get("public_keys")
@@ -44,6 +44,26 @@ pub(super) fn key_step(spec: &Spec, component: &ComponentSpec) -> Option<Step> {
         "it decrypts what sops encrypted, if there is a key"
     };
     Some(Step::new("decryption-key", title, why, action).after([format!("component/{name}")]))
+}
+
+/// The step that takes the key from an engine that is gone or must not decrypt any more; `None` for what never had one.
+pub fn take_key_step(component: &str, why: &str) -> Option<Step> {
+    let engine = [Component::Flux, Component::Argocd]
+        .into_iter()
+        .find(|engine| engine.name() == component)?;
+    let action = Action::TakeDecryptionKey {
+        namespace: component::release(engine).namespace.into(),
+    };
+    let title = format!("take the age key from {component}");
+    Some(Step::new("take-decryption-key", title, why, action))
+}
+
+/// Whether a definition says that nothing is decrypted.
+pub fn is_switched_off(spec: &Spec) -> bool {
+    let sops = spec.settings.get("sops").and_then(Tree::as_map);
+    sops.and_then(|sops| sops.get("enabled"))
+        .and_then(Tree::as_bool)
+        == Some(false)
 }
 
 #[cfg(test)]

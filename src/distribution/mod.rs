@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 
 pub use brought::brought;
 pub use create::{create, hook, install_steps, nodes_step, registries, registry_names};
+pub use decryption::{is_switched_off, take_key_step};
 pub use images::images_step;
 
 use crate::axis::Distribution;

@@ -237,6 +237,7 @@ fn update(spec: &Spec, facts: &Facts, wanted: &[&Change]) -> Vec<Step> {
             .after(&before),
         );
     }
+    steps.extend(taken_key(spec, facts, wanted).map(|step| step.after(&before)));
     let mut after_removal = before.clone();
     after_removal.extend(
         steps
@@ -274,6 +275,23 @@ fn update(spec: &Spec, facts: &Facts, wanted: &[&Change]) -> Vec<Step> {
         }
     }
     steps
+}
+
+/// The key of a GitOps engine goes when the engine does, and when the definition says that it decrypts no more.
+fn taken_key(spec: &Spec, facts: &Facts, wanted: &[&Change]) -> Option<Step> {
+    let gone = gone(facts, spec, wanted)
+        .into_iter()
+        .find_map(|name| distribution::take_key_step(&name, "the definition no longer has it"));
+    let is_off =
+        wanted.iter().any(|change| change.path == "sops") && distribution::is_switched_off(spec);
+    let off = spec
+        .components
+        .iter()
+        .filter(|_| is_off)
+        .find_map(|component| {
+            distribution::take_key_step(component.part.name(), "it decrypts no more")
+        });
+    gone.or(off)
 }
 
 /// More or fewer nodes: shown where they are simulated, made or removed as machines elsewhere.

@@ -1,15 +1,17 @@
-//! The age key that a GitOps engine decrypts with: found on this machine, put into the cluster as the secret `sops-age`.
+//! The age key that a GitOps engine decrypts with: found on this machine, put into the cluster as the secret `sops-age`
+//! and taken out of it.
 
 use std::path::PathBuf;
 
 use base64::Engine as _;
-use kube::Client;
+use kube::{Api, Client, ResourceExt as _};
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::cipher::key::age;
 use crate::cloud::kms;
 use crate::diag::codes::cipher::NO_CLUSTER_KEY;
+use crate::diag::codes::run::API_FAILED;
 use crate::error::{Error, Result};
 use crate::k8s;
 use crate::secret::Secret;
@@ -17,6 +19,8 @@ use crate::step::DecryptionKey;
 
 /// The secret's name, which Kustomizations refer to.
 const NAME: &str = "sops-age";
+/// The label that says who put it there.
+const OWNER: (&str, &str) = ("app.kubernetes.io/managed-by", "ksail");
 /// What every age private key begins with.
 const PREFIX: &str = "AGE-SECRET-KEY-";
 
@@ -40,11 +44,30 @@ pub(super) async fn give(client: &Client, wanted: &DecryptionKey) -> Result<()> 
         "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
         "metadata": {
             "name": NAME, "namespace": wanted.namespace,
-            "labels": { "app.kubernetes.io/managed-by": "ksail" },
+            "labels": { OWNER.0: OWNER.1 },
         },
         "data": { "sops.agekey": encoded },
     });
     k8s::apply(client, &secret).await
+}
+
+/// Takes the key out of the cluster; a secret of this name that somebody else put there stays.
+pub(super) async fn take(client: &Client, namespace: &str) -> Result<()> {
+    let secrets = Api::<k8s_openapi::api::core::v1::Secret>::namespaced(client.clone(), namespace);
+    let there = secrets.get_opt(NAME).await.map_err(|cause| {
+        Error::new(
+            &API_FAILED,
+            format!("looking for the secret {NAME} in {namespace} failed"),
+        )
+        .because(cause)
+    })?;
+    let is_ours = there
+        .is_some_and(|secret| secret.labels().get(OWNER.0).map(String::as_str) == Some(OWNER.1));
+    if !is_ours {
+        return Ok(());
+    }
+    let own = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": NAME, "namespace": namespace } });
+    k8s::remove(client, &own).await
 }
 
 fn process(name: &str) -> Option<String> {

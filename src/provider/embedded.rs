@@ -226,6 +226,9 @@ impl Embedded {
                 installed::uninstall(&self.client(context).await?, component).await
             }
             Action::DecryptionKey(key) => decryption::give(&self.client(context).await?, key).await,
+            Action::TakeDecryptionKey { namespace } => {
+                decryption::take(&self.client(context).await?, namespace).await
+            }
             other => Err(cannot(other)),
         }
     }

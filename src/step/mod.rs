@@ -151,6 +151,11 @@ pub enum Action {
     },
     /// Gives the GitOps engine the age key that it decrypts with.
     DecryptionKey(DecryptionKey),
+    /// Takes that key out of the cluster again.
+    TakeDecryptionKey {
+        /// The engine's namespace.
+        namespace: String,
+    },
     /// Adds the cluster to the user's kubeconfig.
     Kubeconfig {
         /// The context.

@@ -243,6 +243,9 @@ impl Docker {
                 installed::uninstall(&job.client().await?, component).await
             }
             Action::DecryptionKey(key) => decryption::give(&job.client().await?, key).await,
+            Action::TakeDecryptionKey { namespace } => {
+                decryption::take(&job.client().await?, namespace).await
+            }
             Action::Start => maker.start(job, &job.members().await?).await,
             Action::Stop => maker.stop(job, &job.members().await?).await,
             Action::Remove => {
