@@ -250,3 +250,209 @@ fn a_passphrase_without_a_terminal_is_a_problem_and_no_wait() {
     assert_eq!(output.status.code(), Some(128));
     assert!(text(&output).contains("E0955"), "{}", text(&output));
 }
+
+/// What an editor leaves that cannot be read is kept, encrypted, and the next edit goes on with it.
+#[cfg(unix)]
+#[test]
+fn a_failed_edit_is_resumed() {
+    let place = Place::new();
+    let before = std::fs::read(place.home.path("good.yaml")).unwrap();
+    let edit = |editor: &str| place.run(&["edit", "--editor", editor, "good.yaml"]);
+    let kept = place.home.path("good.yaml.unfinished-edit");
+    let editor = |name: &str, text: &str| {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = place.home.write(name, &format!("#!/bin/sh\n{text}\n"));
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
+        path.display().to_string()
+    };
+    let breaks = editor("breaks", "echo 'new: [CANARY' >> \"$1\"");
+    let output = edit(&breaks);
+    let said = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("E0922") && said.contains("unfinished-edit"),
+        "{said}"
+    );
+    assert_eq!(std::fs::read(place.home.path("good.yaml")).unwrap(), before);
+    let sealed = std::fs::read_to_string(&kept).unwrap();
+    assert!(
+        sealed.contains("ENC[") && !sealed.contains("CANARY"),
+        "{sealed}"
+    );
+
+    let mends = editor("mends", "sed -i 's/CANARY/mended]/' \"$1\"");
+    let output = edit(&mends);
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(text(&output).contains("last edit"), "{}", text(&output));
+    assert!(!kept.exists());
+    let shown = place.run(&["decrypt", "good.yaml"]);
+    assert!(text(&shown).contains("- mended"), "{}", text(&shown));
+
+    // Taken back to what the file holds, there is nothing left to resume.
+    edit(&breaks);
+    assert!(kept.exists());
+    let takes_back = editor("takes-back", "sed -i '/CANARY/d' \"$1\"");
+    assert_eq!(edit(&takes_back).status.code(), Some(200));
+    assert!(!kept.exists());
+}
+
+/// A new file has nobody to be kept for until its rule is known: that comes first.
+#[test]
+fn a_new_file_without_readers_opens_no_editor() {
+    let place = Place::new();
+    let output = place.run(&["edit", "--editor", "touch ran; false", "new.yaml"]);
+    assert!(text(&output).contains("E0914"), "{}", text(&output));
+    assert!(!place.home.path("ran").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn commands_that_are_given_secrets_say_how_they_ended() {
+    let place = Place::new();
+    let flat = "{\"TOKEN\": \"s3cret\", \"N\": 5}";
+    std::fs::write(place.home.path("flat.yaml"), sealed(flat, &place.public)).unwrap();
+    let status = |arguments: &[&str]| place.run(arguments).status.code();
+    let env = |command: &str| status(&["exec-env", "flat.yaml", command]);
+    assert_eq!(env("test \"$TOKEN $N\" = 's3cret 5'"), Some(0));
+    assert_eq!(env("exit 7"), Some(7));
+    assert_eq!(env("kill -TERM $$"), Some(143));
+    let same = ["exec-env", "--same-process", "flat.yaml"];
+    assert_eq!(status(&[same[0], same[1], same[2], "exit 9"]), Some(9));
+    let pristine = "test -z \"$HOME\" && test -n \"$TOKEN\"";
+    assert_eq!(
+        status(&["exec-env", "--pristine", "flat.yaml", pristine]),
+        Some(0)
+    );
+    let shown = place.run(&["exec-file", "flat.yaml", "cat {}; cat {}; echo {}"]);
+    assert!(shown.status.success(), "{}", text(&shown));
+    let shown = text(&shown);
+    assert_eq!(shown.matches("s3cret").count(), 2, "{shown}");
+    let path = shown.lines().last().unwrap().to_owned();
+    assert!(!Path::new(&path).exists(), "{path} is left");
+    let private = "test -f {} && test \"$(stat -c %a {} 2>/dev/null || echo 600)\" = 600";
+    assert_eq!(
+        status(&["exec-file", "--no-fifo", "flat.yaml", private]),
+        Some(0)
+    );
+    #[cfg(target_os = "linux")]
+    assert_eq!(status(&["exec-file", "flat.yaml", "test -p {}"]), Some(0));
+    assert_eq!(status(&["exec-file", "flat.yaml", "exit 7"]), Some(7));
+}
+
+/// Whoever stops ksail while a command has the file stops the command, and the file is gone.
+#[cfg(unix)]
+#[test]
+fn a_signal_goes_to_the_command_and_the_file_goes_away() {
+    use std::io::BufRead as _;
+    let place = Place::new();
+    let mut child = place
+        .command()
+        .args(["cipher", "exec-file", "--no-fifo", "good.yaml"])
+        .arg("trap 'exit 3' TERM; echo {}; while :; do sleep 1 & wait $!; done")
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut path = String::new();
+    let mut output = std::io::BufReader::new(child.stdout.take().unwrap());
+    output.read_line(&mut path).unwrap();
+    let path = Path::new(path.trim_end());
+    assert!(path.exists());
+    let killed = Command::new("kill")
+        .args(["-TERM", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(killed.success());
+    assert_eq!(child.wait().unwrap().code(), Some(3));
+    assert!(!path.exists());
+}
+
+#[test]
+fn what_is_too_large_is_refused_unread() {
+    let place = Place::new();
+    let file = std::fs::File::create(place.home.path("huge.yaml")).unwrap();
+    // The file has a hole: it takes no room on the disk.
+    file.set_len(1 << 30).unwrap();
+    for arguments in [
+        ["encrypt", "--age", "PUBLIC", "-i", "huge.yaml"].as_slice(),
+        &["decrypt", "huge.yaml"],
+        &["inspect", "huge.yaml"],
+        &["edit", "--editor", "true", "huge.yaml"],
+    ] {
+        let output = place.run(arguments);
+        assert!(text(&output).contains("E0909"), "{}", text(&output));
+        assert_eq!(output.status.code(), Some(1));
+    }
+}
+
+/// Every command that prints data prints JSON when asked.
+#[test]
+fn data_comes_as_json() {
+    let place = Place::new();
+    let json = |arguments: &[&str]| -> serde_json::Value {
+        let mut all = arguments.to_vec();
+        all.extend(["--output", "json"]);
+        let output = place.run(&all);
+        serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|cause| panic!("{arguments:?} {cause}\n{}", text(&output)))
+    };
+    assert_eq!(json(&["decrypt", "good.yaml"])["a"], "b");
+    assert_eq!(json(&["inspect", "good.yaml"])[0]["encrypted"], 1);
+    assert_eq!(
+        json(&["encrypt", "--check", "ruled"])[0],
+        "ruled/plain.secret.yaml"
+    );
+    let made = json(&["keygen"]);
+    let private = made["private_key"].as_str().unwrap();
+    assert_eq!(json(&["import", private])["public_key"], made["public_key"]);
+    std::fs::copy(
+        place.home.path("good.yaml"),
+        place.home.path("ruled/good.secret.yaml"),
+    )
+    .unwrap();
+    assert_eq!(
+        json(&["updatekeys", "--check", "ruled/good.secret.yaml"]),
+        serde_json::json!([])
+    );
+    let other = made["public_key"].as_str().unwrap();
+    let rules = std::fs::read_to_string(place.home.path("ruled/.sops.yaml")).unwrap();
+    place.home.write(
+        "ruled/.sops.yaml",
+        &rules.replace(&place.public, &format!("{},{other}", place.public)),
+    );
+    let told = json(&["updatekeys", "--check", "ruled/good.secret.yaml"]);
+    assert_eq!(told[0]["key_changes"]["added"][0], format!("age {other}"));
+    let done = json(&["rotate", "--force", "good.yaml"]);
+    assert_eq!(done[0]["outcome"], "rotated");
+}
+
+/// Folders and several files in one call, back and forth; standard input under another name.
+#[test]
+fn several_files_go_in_one_call() {
+    let place = Place::new();
+    std::fs::create_dir(place.home.path("many")).unwrap();
+    for name in ["a.yaml", "b.json", "c.env", ".ksail-x.new"] {
+        let text = if name == "c.env" {
+            "A=b\n"
+        } else {
+            "{\"a\": \"b\"}"
+        };
+        place.home.write(&format!("many/{name}"), text);
+    }
+    let output = place.run(&["encrypt", "--age", "PUBLIC", "-i", "many"]);
+    assert!(output.status.success(), "{}", text(&output));
+    assert_eq!(text(&output).matches("encrypted many/").count(), 3);
+    let output = place.run(&["decrypt", "-i", "many", "good.yaml"]);
+    assert!(output.status.success(), "{}", text(&output));
+    assert_eq!(text(&output).matches("decrypted ").count(), 4);
+    let plain = std::fs::read_to_string(place.home.path("many/c.env")).unwrap();
+    assert_eq!(plain, "A=b\n");
+    let file = std::fs::File::open(place.home.path("many/c.env")).unwrap();
+    let output = place
+        .command()
+        .args(["cipher", "encrypt", "--age", &place.public])
+        .args(["--filename-override", "x.env"])
+        .stdin(file)
+        .output()
+        .unwrap();
+    assert!(text(&output).starts_with("A=ENC["), "{}", text(&output));
+}

@@ -22,15 +22,18 @@ const ENCRYPT: &str = "Examples:
   ksail cipher encrypt --age age1… --encrypted-regex '^(data|stringData)$' secret.yaml
   ksail cipher encrypt --check .            find plain files that a rule covers";
 
+/// What names standard input.
+const STANDARD_INPUT: &str = "-";
+
 /// Encrypt files.
 #[derive(Debug, Args)]
 #[command(after_help = ENCRYPT)]
 pub(super) struct Encrypt {
-    /// Files; with --in-place or --check, folders too
-    #[arg(required = true)]
+    /// Files; with --in-place or --check, folders too. Standard input, named by --filename-override, without any
+    #[arg(required_unless_present = "filename_override")]
     paths: Vec<PathBuf>,
     /// Put the encrypted text in the place of each file
-    #[arg(short, long, conflicts_with = "check")]
+    #[arg(short, long, requires = "paths", conflicts_with = "check")]
     in_place: bool,
     /// Only find plain files that a creation rule covers
     #[arg(long)]
@@ -161,7 +164,11 @@ pub(super) async fn encrypt(args: Encrypt, cx: &Context) -> Result<ExitCode> {
         );
         async move {
             let name = name.unwrap_or_else(|| path.clone());
-            let bytes = Zeroizing::new(files::read(&path)?);
+            let bytes = Zeroizing::new(if path.as_os_str() == STANDARD_INPUT {
+                files::read_all(std::io::stdin().lock(), "standard input".as_ref(), 0)?
+            } else {
+                files::read(&path)?
+            });
             let found = find_rules(&name, wishes.rules_file.as_deref())?;
             let target = choose(&name, &wishes, found.as_ref(), &env)?;
             ops::encrypt(&bytes, types.formats(&name)?, &target, &keys).await
@@ -186,7 +193,11 @@ pub(super) async fn encrypt(args: Encrypt, cx: &Context) -> Result<ExitCode> {
         })
         .await;
     }
-    for path in args.paths {
+    let mut paths = args.paths;
+    if paths.is_empty() {
+        paths.push(STANDARD_INPUT.into());
+    }
+    for path in paths {
         let sealed = one(path.clone())
             .await
             .map_err(|error| in_file(error, &path))?;

@@ -1,11 +1,12 @@
 //! `ksail cipher`: files encrypted for sops, from the command line.
 //!
-//! `encrypt`, `renew`, `change` and `edit` write encrypted files, `open` reads them, `own` makes keys. A new command is an
+//! `encrypt`, `renew`, `change` and `edit` write encrypted files, `open` and `exec` read them, `own` makes keys. A new command is an
 //! arguments struct, a variant of [`Command`] and its arm in [`perform`].
 
 mod change;
 mod edit;
 mod encrypt;
+mod exec;
 mod open;
 mod own;
 mod renew;
@@ -68,9 +69,9 @@ enum Command {
     /// Say who can read files, without any key
     Inspect(open::Inspect),
     /// Run a command with the values as variables
-    ExecEnv(open::ExecEnv),
+    ExecEnv(exec::ExecEnv),
     /// Run a command with the decrypted file
-    ExecFile(open::ExecFile),
+    ExecFile(exec::ExecFile),
 }
 
 pub(super) fn run(arguments: Arguments, cx: &Context) -> Result<ExitCode> {
@@ -93,6 +94,7 @@ impl Command {
         let is_many = |paths: &[PathBuf]| paths.len() > 1 || paths.iter().any(|path| path.is_dir());
         match self {
             Self::Encrypt(args) => is_many(args.paths()),
+            Self::Decrypt(args) => is_many(args.paths()),
             Self::Rotate(args) => is_many(args.paths()),
             Self::Updatekeys(args) => is_many(args.paths()),
             _ => false,
@@ -103,17 +105,17 @@ impl Command {
 async fn perform(command: Command, cx: &Context) -> Result<ExitCode> {
     match command {
         Command::Encrypt(args) => encrypt::encrypt(args, cx).await,
-        Command::Decrypt(args) => open::decrypt(args).await,
+        Command::Decrypt(args) => open::decrypt(args, cx).await,
         Command::Edit(args) => edit::edit(args).await,
-        Command::Import(args) => own::import(args),
+        Command::Import(args) => own::import(args, cx),
         Command::Rotate(args) => renew::rotate(args, cx).await,
         Command::Updatekeys(args) => renew::update_keys(args, cx).await,
         Command::Set(args) => change::set(args).await,
         Command::Unset(args) => change::unset(args).await,
         Command::Keygen(args) => own::keygen(&args, cx),
         Command::Inspect(args) => open::inspect(args, cx),
-        Command::ExecEnv(args) => open::exec_env(args).await,
-        Command::ExecFile(args) => open::exec_file(args).await,
+        Command::ExecEnv(args) => exec::exec_env(args).await,
+        Command::ExecFile(args) => exec::exec_file(args).await,
     }
 }
 

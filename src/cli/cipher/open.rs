@@ -1,35 +1,34 @@
-//! Commands that read encrypted files: decrypt, inspect, exec-env, exec-file.
+//! Commands that read encrypted files: decrypt and inspect.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 use zeroize::Zeroizing;
 
 use super::super::{Context, Output, show};
-use super::{Types, keys};
+use super::{Types, each, keys};
 use crate::cipher::document::Mac;
 use crate::cipher::format::Format;
 use crate::cipher::path::Path as TreePath;
-use crate::diag::codes::cipher::UNREADABLE_FILE;
 use crate::error::{Error, Result};
-use crate::ops::cipher::child::{self, Surroundings};
+use crate::ops::cipher::files::{self, Wanted};
 use crate::ops::cipher::survey::{self, Inspection};
-use crate::ops::cipher::{self as ops, Formats, files, in_file};
+use crate::ops::cipher::{self as ops, Formats, in_file};
 
 const DECRYPT: &str = "Examples:
   ksail cipher decrypt secret.yaml
   ksail cipher decrypt --extract '[\"data\"][\"password\"]' secret.yaml
-  ksail cipher decrypt --in-place secret.yaml
+  ksail cipher decrypt --in-place secrets/
   cat secret.yaml | ksail cipher decrypt";
 
-/// Decrypt a file.
+/// Decrypt files.
 #[derive(Debug, Args)]
 #[command(after_help = DECRYPT)]
 pub(super) struct Decrypt {
-    /// The file; standard input, read as YAML, without one
-    file: Option<PathBuf>,
+    /// Files; with --in-place, folders to search for encrypted files too. Standard input, read as YAML, without any
+    paths: Vec<PathBuf>,
     /// Only the value at this path
     #[arg(short, long, value_name = "PATH")]
     extract: Option<String>,
@@ -39,34 +38,72 @@ pub(super) struct Decrypt {
     /// Write to this file instead of standard output
     #[arg(short = 'o', long, value_name = "FILE", conflicts_with = "in_place")]
     output_file: Option<PathBuf>,
-    /// Put the plain text in the place of the file
-    #[arg(short, long, requires = "file", conflicts_with = "extract")]
+    /// Put the plain text in the place of each file
+    #[arg(short, long, requires = "paths", conflicts_with = "extract")]
     in_place: bool,
     #[command(flatten)]
     types: Types,
 }
 
-pub(super) async fn decrypt(args: Decrypt) -> Result<ExitCode> {
+impl Decrypt {
+    /// The files and folders that were named.
+    pub(super) fn paths(&self) -> &[PathBuf] {
+        &self.paths
+    }
+}
+
+pub(super) async fn decrypt(args: Decrypt, cx: &Context) -> Result<ExitCode> {
     let extract = args.extract.as_deref().map(TreePath::parse).transpose()?;
-    let (bytes, formats, name) = input(args.file.as_deref(), &args.types)?;
     let (_, keys) = keys()?;
     let mac = if args.ignore_mac {
         Mac::Ignore
     } else {
         Mac::Check
     };
-    let plain = ops::decrypt(&bytes, formats, mac, extract.as_ref(), &keys)
-        .await
-        .map_err(|error| in_file(error, &name))?;
-    match (&args.output_file, args.in_place) {
-        (Some(path), _) => files::write_private(path, &plain)?,
-        (None, true) => files::replace(&name, &plain)?,
-        (None, false) => show::raw(&plain),
+    let mut types = args.types;
+    if args.in_place {
+        let keys = Arc::new(keys);
+        return each(
+            files::gather(&args.paths, Wanted::Encrypted)?,
+            cx,
+            move |path| {
+                let (keys, types) = (keys.clone(), types.clone());
+                async move {
+                    let formats = types.formats(&path)?;
+                    let bytes = files::read(&path)?;
+                    let plain = ops::decrypt(&bytes, formats, mac, None, &keys).await?;
+                    files::replace(&path, &plain).map(|()| "decrypted")
+                }
+            },
+        )
+        .await;
+    }
+    if cx.output == Output::Json {
+        types.output_type = types.output_type.or(Some(Format::Json));
+    }
+    let named: Vec<Option<&Path>> = if args.paths.is_empty() {
+        vec![None]
+    } else {
+        args.paths.iter().map(|path| Some(path.as_path())).collect()
+    };
+    for file in named {
+        let (bytes, formats, name) = input(file, &types)?;
+        let plain = ops::decrypt(&bytes, formats, mac, extract.as_ref(), &keys)
+            .await
+            .map_err(|error| in_file(error, &name))?;
+        match &args.output_file {
+            Some(path) => files::write_private(path, &plain)?,
+            None => show::raw(&plain),
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn input(file: Option<&Path>, types: &Types) -> Result<(Zeroizing<Vec<u8>>, Formats, PathBuf)> {
+/// Reads the file, or standard input, which is YAML unless a type is named.
+pub(super) fn input(
+    file: Option<&Path>,
+    types: &Types,
+) -> Result<(Zeroizing<Vec<u8>>, Formats, PathBuf)> {
     if let Some(path) = file.filter(|path| path.as_os_str() != "-") {
         return Ok((
             Zeroizing::new(files::read(path)?),
@@ -74,14 +111,12 @@ fn input(file: Option<&Path>, types: &Types) -> Result<(Zeroizing<Vec<u8>>, Form
             path.to_owned(),
         ));
     }
-    let mut bytes = Zeroizing::new(Vec::new());
-    std::io::stdin().read_to_end(&mut bytes).map_err(|cause| {
-        Error::new(&UNREADABLE_FILE, "cannot read standard input").because(cause)
-    })?;
+    let name = PathBuf::from("standard input");
+    let bytes = Zeroizing::new(files::read_all(std::io::stdin().lock(), &name, 0)?);
     let mut types = types.clone();
     types.input_type = types.input_type.or(Some(Format::Yaml));
     let formats = types.formats(Path::new("stdin"))?;
-    Ok((bytes, formats, PathBuf::from("standard input")))
+    Ok((bytes, formats, name))
 }
 
 const INSPECT: &str = "Examples:
@@ -102,7 +137,7 @@ pub(super) struct Inspect {
 pub(super) fn inspect(args: Inspect, cx: &Context) -> Result<ExitCode> {
     let env = crate::ops::cipher::keys::process_env();
     let (mut found, mut failed) = (Vec::new(), Vec::new());
-    for path in files::gather(&args.paths, files::Wanted::Encrypted)? {
+    for path in files::gather(&args.paths, Wanted::Encrypted)? {
         match survey::inspect(
             &path,
             args.types.input_type,
@@ -180,87 +215,4 @@ fn described(one: &Inspection) -> String {
         let _ = writeln!(text, "  not supported: {what}");
     }
     text
-}
-
-const EXEC_ENV: &str = "Example:
-  ksail cipher exec-env secrets.env './deploy --now'";
-
-/// Run a command with the values as variables.
-#[derive(Debug, Args)]
-#[command(after_help = EXEC_ENV)]
-pub(super) struct ExecEnv {
-    /// The encrypted file
-    file: PathBuf,
-    /// The command line for the shell
-    command: String,
-    /// Give only the decrypted variables
-    #[arg(long)]
-    pristine: bool,
-    #[command(flatten)]
-    types: Types,
-}
-
-pub(super) async fn exec_env(args: ExecEnv) -> Result<ExitCode> {
-    let (bytes, formats, name) = input(Some(&args.file), &args.types)?;
-    let (_, keys) = keys()?;
-    let unlocked = ops::unlock(&bytes, formats.input, Mac::Check, &keys)
-        .await
-        .map_err(|error| in_file(error, &name))?;
-    let variables =
-        child::variables(&unlocked.opened.branches).map_err(|error| in_file(error, &name))?;
-    let status = child::with_variables(&args.command, &variables, surroundings(args.pristine))?;
-    Ok(passed_on(status))
-}
-
-const EXEC_FILE: &str = "Example:
-  ksail cipher exec-file secret.json 'cat {}'";
-
-/// Run a command with the decrypted file.
-#[derive(Debug, Args)]
-#[command(after_help = EXEC_FILE)]
-pub(super) struct ExecFile {
-    /// The encrypted file
-    file: PathBuf,
-    /// The command line for the shell; {} is the private file
-    command: String,
-    /// Give the command an empty environment
-    #[arg(long)]
-    pristine: bool,
-    /// Name of the private file
-    #[arg(long, value_name = "NAME")]
-    filename: Option<String>,
-    #[command(flatten)]
-    types: Types,
-}
-
-pub(super) async fn exec_file(args: ExecFile) -> Result<ExitCode> {
-    let (bytes, formats, name) = input(Some(&args.file), &args.types)?;
-    let (_, keys) = keys()?;
-    let plain = ops::decrypt(&bytes, formats, Mac::Check, None, &keys)
-        .await
-        .map_err(|error| in_file(error, &name))?;
-    let status = child::with_file(
-        &args.command,
-        &plain,
-        args.filename.as_deref(),
-        surroundings(args.pristine),
-    )?;
-    Ok(passed_on(status))
-}
-
-fn surroundings(pristine: bool) -> Surroundings {
-    if pristine {
-        Surroundings::Pristine
-    } else {
-        Surroundings::Inherited
-    }
-}
-
-fn passed_on(status: std::process::ExitStatus) -> ExitCode {
-    ExitCode::from(
-        status
-            .code()
-            .and_then(|code| u8::try_from(code).ok())
-            .unwrap_or(1),
-    )
 }

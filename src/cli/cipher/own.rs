@@ -24,7 +24,7 @@ pub(super) struct Import {
     private_key: String,
 }
 
-pub(super) fn import(args: Import) -> Result<ExitCode> {
+pub(super) fn import(args: Import, cx: &Context) -> Result<ExitCode> {
     let private = if args.private_key == "-" {
         std::io::read_to_string(std::io::stdin()).map_err(|cause| {
             Error::new(&UNREADABLE_FILE, "cannot read standard input").because(cause)
@@ -33,7 +33,11 @@ pub(super) fn import(args: Import) -> Result<ExitCode> {
         args.private_key
     };
     let (path, public) = add_key(&Secret::new(private.trim()), &process_env())?;
-    show::note(&format!("imported {public} into {}", path.display()));
+    if cx.output == Output::Json {
+        show::json(&serde_json::json!({ "public_key": public, "key_file": path }));
+    } else {
+        show::note(&format!("imported {public} into {}", path.display()));
+    }
     Ok(ExitCode::SUCCESS)
 }
 

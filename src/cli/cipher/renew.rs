@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::super::{Context, show};
-use super::{Types, each, keys};
+use super::super::{Context, Output, show};
+use super::{Types, each, keys, pair};
 use crate::cipher::document::{Mac, Sealed};
+use crate::cipher::key::Kind;
 use crate::error::Result;
 use crate::ops::cipher::files::{self, Wanted};
 use crate::ops::cipher::target::{Wishes, choose, find_rules, group};
@@ -26,18 +27,8 @@ pub(super) struct Rotate {
     /// Files, or folders to search for encrypted files
     #[arg(required = true)]
     paths: Vec<PathBuf>,
-    /// age or SSH public keys to add
-    #[arg(long, visible_alias = "add-key", value_name = "KEYS")]
-    add_age: Vec<String>,
-    /// age or SSH public keys to remove
-    #[arg(long, visible_alias = "remove-key", value_name = "KEYS")]
-    rm_age: Vec<String>,
-    /// OpenPGP fingerprints to add
-    #[arg(long, value_name = "FINGERPRINTS")]
-    add_pgp: Vec<String>,
-    /// OpenPGP fingerprints to remove
-    #[arg(long, value_name = "FINGERPRINTS")]
-    rm_pgp: Vec<String>,
+    #[command(flatten)]
+    exchange: ExchangeFlags,
     /// Only say which files would be rotated
     #[arg(long)]
     dry_run: bool,
@@ -58,20 +49,87 @@ impl Rotate {
     }
 }
 
+/// Recipients to add and to remove, by kind.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Recipients")]
+struct ExchangeFlags {
+    /// age or SSH public keys to add
+    #[arg(long, visible_alias = "add-key", value_name = "KEYS")]
+    add_age: Vec<String>,
+    /// age or SSH public keys to remove
+    #[arg(long, visible_alias = "remove-key", value_name = "KEYS")]
+    rm_age: Vec<String>,
+    /// OpenPGP fingerprints to add
+    #[arg(long, value_name = "FINGERPRINTS")]
+    add_pgp: Vec<String>,
+    /// OpenPGP fingerprints to remove
+    #[arg(long, value_name = "FINGERPRINTS")]
+    rm_pgp: Vec<String>,
+    /// ARNs of AWS KMS keys to add
+    #[arg(long, value_name = "ARNS")]
+    add_kms: Vec<String>,
+    /// ARNs of AWS KMS keys to remove
+    #[arg(long, value_name = "ARNS")]
+    rm_kms: Vec<String>,
+    /// Resource names of Google Cloud keys to add
+    #[arg(long, value_name = "NAMES")]
+    add_gcp_kms: Vec<String>,
+    /// Resource names of Google Cloud keys to remove
+    #[arg(long, value_name = "NAMES")]
+    rm_gcp_kms: Vec<String>,
+    /// Addresses of Azure Key Vault keys to add
+    #[arg(long, value_name = "URLS")]
+    add_azure_kv: Vec<String>,
+    /// Addresses of Azure Key Vault keys to remove
+    #[arg(long, value_name = "URLS")]
+    rm_azure_kv: Vec<String>,
+    /// Addresses of Vault transit keys to add
+    #[arg(long, value_name = "URLS")]
+    add_hc_vault_transit: Vec<String>,
+    /// Addresses of Vault transit keys to remove
+    #[arg(long, value_name = "URLS")]
+    rm_hc_vault_transit: Vec<String>,
+    /// Encryption context for the AWS KMS keys to add: KEY:VALUE,…
+    #[arg(long, value_name = "PAIRS", value_delimiter = ',', value_parser = pair)]
+    encryption_context: Vec<(String, String)>,
+}
+
+impl ExchangeFlags {
+    fn exchange(self) -> Result<Exchange> {
+        let wishes = Wishes {
+            context: self.encryption_context,
+            ..Wishes::default()
+        };
+        let read = |kinds: [(Kind, Vec<String>); 6]| {
+            let typed: Vec<_> = kinds
+                .into_iter()
+                .flat_map(|(kind, texts)| texts.into_iter().map(move |text| (kind, text)))
+                .collect();
+            group(&typed, &wishes)
+        };
+        Ok(Exchange {
+            add: read([
+                (Kind::Age, self.add_age),
+                (Kind::Pgp, self.add_pgp),
+                (Kind::AwsKms, self.add_kms),
+                (Kind::GcpKms, self.add_gcp_kms),
+                (Kind::AzureKeyVault, self.add_azure_kv),
+                (Kind::Vault, self.add_hc_vault_transit),
+            ])?,
+            remove: read([
+                (Kind::Age, self.rm_age),
+                (Kind::Pgp, self.rm_pgp),
+                (Kind::AwsKms, self.rm_kms),
+                (Kind::GcpKms, self.rm_gcp_kms),
+                (Kind::AzureKeyVault, self.rm_azure_kv),
+                (Kind::Vault, self.rm_hc_vault_transit),
+            ])?,
+        })
+    }
+}
+
 pub(super) async fn rotate(args: Rotate, cx: &Context) -> Result<ExitCode> {
-    use crate::cipher::key::Kind;
-    let typed = |age: Vec<String>, pgp: Vec<String>| {
-        let typed: Vec<_> = age
-            .into_iter()
-            .map(|text| (Kind::Age, text))
-            .chain(pgp.into_iter().map(|text| (Kind::Pgp, text)))
-            .collect();
-        group(&typed, &Wishes::default())
-    };
-    let exchange = Arc::new(Exchange {
-        add: typed(args.add_age, args.add_pgp)?,
-        remove: typed(args.rm_age, args.rm_pgp)?,
-    });
+    let exchange = Arc::new(args.exchange.exchange()?);
     let paths = files::gather(&args.paths, Wanted::Encrypted)?;
     if args.dry_run {
         return each(paths, cx, |_| async { Ok("would rotate") }).await;
@@ -140,7 +198,7 @@ pub(super) async fn update_keys(args: UpdateKeys, cx: &Context) -> Result<ExitCo
         rules_file: args.types.config.clone(),
         ..Wishes::default()
     };
-    let mut wanted = Vec::new();
+    let (mut wanted, mut told) = (Vec::new(), Vec::new());
     for path in files::gather(&args.paths, Wanted::Encrypted)? {
         let formats = args.types.formats(&path)?;
         let found = find_rules(&path, wishes.rules_file.as_deref())?;
@@ -149,15 +207,22 @@ pub(super) async fn update_keys(args: UpdateKeys, cx: &Context) -> Result<ExitCo
         let sealed = Sealed::read(formats.input, &files::read(&path)?)
             .map_err(|error| in_file(error, &path))?;
         let changes = ops::key_changes(&sealed, &target)?;
-        for name in &changes.added {
-            show::note(&format!("{}: add {name}", path.display()));
+        if changes.is_empty() {
+            continue;
         }
-        for name in &changes.removed {
-            show::note(&format!("{}: remove {name}", path.display()));
+        if cx.output == Output::Text {
+            for name in &changes.added {
+                show::note(&format!("{}: add {name}", path.display()));
+            }
+            for name in &changes.removed {
+                show::note(&format!("{}: remove {name}", path.display()));
+            }
         }
-        if !changes.is_empty() {
-            wanted.push((path, formats, target));
-        }
+        told.push(serde_json::json!({ "path": path, "key_changes": changes }));
+        wanted.push((path, formats, target));
+    }
+    if cx.output == Output::Json && (args.check || wanted.is_empty()) {
+        show::json(&told);
     }
     if args.check || wanted.is_empty() {
         return Ok(ExitCode::from(u8::from(!wanted.is_empty())));
