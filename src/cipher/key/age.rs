@@ -1,23 +1,27 @@
 //! age: X25519 and SSH keys, identity files with and without a passphrase, new keys, and the text of the key file.
 //!
 //! Where identities are found is the business of `cloud::kms`; here they come in as texts with the name of their place.
+//! Public keys are in `recipient`.
 
-use std::io::{Read, Write};
+mod recipient;
+
+use std::io::Read;
 use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
 
-use age::armor::{ArmoredReader, ArmoredWriter, Format};
+use age::armor::ArmoredReader;
 use age::secrecy::{ExposeSecret, SecretString};
-use age::{DecryptError, Decryptor, Encryptor, scrypt, ssh, tag, tagpq, x25519};
+use age::{DecryptError, Decryptor, scrypt, ssh, x25519};
 use zeroize::Zeroizing;
 
 use super::Part;
 use crate::diag::codes::cipher::{
-    BROKEN_IDENTITY, BROKEN_RECIPIENT, BROKEN_SEALED_KEY, IDENTITY_MISMATCH, NO_IDENTITY,
-    UNSUPPORTED_RECIPIENT, WRONG_PASSPHRASE,
+    BROKEN_IDENTITY, BROKEN_SEALED_KEY, IDENTITY_MISMATCH, NO_IDENTITY, UNSUPPORTED_RECIPIENT,
+    WRONG_PASSPHRASE,
 };
 use crate::error::{Error, Result};
 use crate::secret::Secret;
+pub use recipient::{check, lock};
 
 /// Asks for a passphrase; the text says for what. Gives nothing where nobody can be asked.
 pub type Ask = Arc<dyn Fn(&str) -> Option<Secret> + Send + Sync>;
@@ -36,7 +40,11 @@ const WORK_LIMIT: u8 = 20;
 
 /// Identities, each with the name of its place.
 #[derive(Default)]
-pub struct Identities(Vec<Held>);
+pub struct Identities {
+    held: Vec<Held>,
+    /// What was found and cannot be used; other keys of the same file can.
+    unusable: Vec<String>,
+}
 
 struct Held {
     place: String,
@@ -79,8 +87,11 @@ impl Identities {
             self.push(place, Key::Ssh(Box::new(key)));
             return Ok(());
         }
-        for identity in lines(place, text)? {
-            self.push(place, Key::Native(identity));
+        for line in lines(place, text)? {
+            match line {
+                Line::Identity(identity) => self.push(place, Key::Native(*identity)),
+                Line::Unusable(what) => self.unusable.push(what),
+            }
         }
         Ok(())
     }
@@ -97,7 +108,7 @@ impl Identities {
     }
 
     fn push(&mut self, place: &str, key: Key) {
-        self.0.push(Held {
+        self.held.push(Held {
             place: place.to_owned(),
             key,
         });
@@ -105,19 +116,19 @@ impl Identities {
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.held.is_empty()
     }
 
     /// The places where identities were found, each once.
     pub fn places(&self) -> Vec<&str> {
-        let mut places: Vec<&str> = self.0.iter().map(|held| held.place.as_str()).collect();
+        let mut places: Vec<&str> = self.held.iter().map(|held| held.place.as_str()).collect();
         places.dedup();
         places
     }
 
     /// The public keys of the identities that need no passphrase.
     pub fn public_keys(&self) -> Vec<String> {
-        self.0
+        self.held
             .iter()
             .filter_map(|held| match &held.key {
                 Key::Native(identity) => Some(identity.to_public().to_string()),
@@ -128,13 +139,21 @@ impl Identities {
 
     /// Opens a locked data key; asks for passphrases only when the keys without one do not help.
     pub fn unlock(&self, recipient: &str, enc: &str, ask: &Ask) -> Result<Part> {
-        if self.0.is_empty() {
+        let error = match self.unlock_with_held(recipient, enc, ask) {
+            Ok(part) => return Ok(part),
+            Err(error) => error,
+        };
+        Err(error.also(self.unusable.iter().map(|what| unsupported(what))))
+    }
+
+    fn unlock_with_held(&self, recipient: &str, enc: &str, ask: &Ask) -> Result<Part> {
+        if self.held.is_empty() {
             return Err(Error::new(&NO_IDENTITY, "there is no age identity")
                 .help("set SOPS_AGE_KEY or SOPS_AGE_KEY_FILE, or put the key into the key file with `ksail cipher import`"));
         }
         let wants_ssh = recipient.starts_with("ssh-");
         let mut problem = None;
-        let mut rest: Vec<&Held> = self.0.iter().collect();
+        let mut rest: Vec<&Held> = self.held.iter().collect();
         // Plain keys first, then what needs a passphrase.
         rest.sort_by_key(|held| match &held.key {
             Key::Native(_) => 0,
@@ -206,66 +225,48 @@ impl Held {
             .take(IDENTITY_LIMIT as u64)
             .read_to_string(&mut plain)
             .map_err(|cause| broken(&self.place, "its content is no text").because(cause))?;
-        let identities = lines(&self.place, &plain)?;
+        let identities = lines(&self.place, &plain)?
+            .into_iter()
+            .filter_map(|line| match line {
+                Line::Identity(identity) => Some(*identity),
+                Line::Unusable(_) => None,
+            })
+            .collect();
         Ok(opened.get_or_init(|| identities))
     }
 }
 
+/// What a line of an identity file holds.
+enum Line {
+    Identity(Box<x25519::Identity>),
+    Unusable(String),
+}
+
 /// Reads an identity file line by line; lines that begin with `#` are comments.
-fn lines(place: &str, text: &str) -> Result<Vec<x25519::Identity>> {
-    let mut identities = Vec::new();
-    for (number, line) in text.lines().enumerate() {
+fn lines(place: &str, text: &str) -> Result<Vec<Line>> {
+    let mut lines = Vec::new();
+    for (index, line) in text.lines().enumerate() {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let identity = x25519::Identity::from_str(line).map_err(|_| {
-            let number = number + 1;
-            // The line itself may be a mistyped key: it is never shown.
-            if line.starts_with("AGE-PLUGIN-") {
-                unsupported(&format!(
-                    "line {number} of {place} is an identity of a plugin"
-                ))
-            } else if line.starts_with("AGE-SECRET-KEY-PQ-") {
-                unsupported(&format!(
-                    "line {number} of {place} is a post-quantum identity"
-                ))
-            } else {
-                broken(place, &format!("line {number} is no age identity"))
-            }
-        })?;
-        identities.push(identity);
+        let number = index + 1;
+        // The line itself may be a mistyped key: it is never shown.
+        lines.push(if line.starts_with("AGE-PLUGIN-") {
+            Line::Unusable(format!(
+                "line {number} of {place} is an identity of a plugin"
+            ))
+        } else if line.starts_with("AGE-SECRET-KEY-PQ-") {
+            Line::Unusable(format!(
+                "line {number} of {place} is a post-quantum identity"
+            ))
+        } else {
+            let identity = x25519::Identity::from_str(line)
+                .map_err(|_| broken(place, &format!("line {number} is no age identity")))?;
+            Line::Identity(Box::new(identity))
+        });
     }
-    Ok(identities)
-}
-
-/// Locks bytes for an age or SSH public key; gives armoured text.
-pub fn lock(recipient: &str, part: &Part) -> Result<String> {
-    let public = public(recipient)?;
-    let fail = |cause: String| {
-        Error::new(
-            &BROKEN_RECIPIENT,
-            format!("cannot lock for the age recipient `{recipient}`"),
-        )
-        .because(cause)
-    };
-    let encryptor = Encryptor::with_recipients(std::iter::once(&*public as &dyn age::Recipient))
-        .map_err(|cause| fail(cause.to_string()))?;
-    let mut text = Vec::new();
-    let write = |text: &mut Vec<u8>| -> std::io::Result<()> {
-        let armor = ArmoredWriter::wrap_output(text, Format::AsciiArmor)?;
-        let mut writer = encryptor.wrap_output(armor)?;
-        writer.write_all(part.expose())?;
-        writer.finish()?.finish()?;
-        Ok(())
-    };
-    write(&mut text).map_err(|cause| fail(cause.to_string()))?;
-    String::from_utf8(text).map_err(|cause| fail(cause.to_string()))
-}
-
-/// Checks that data keys can be locked for a recipient.
-pub fn check(recipient: &str) -> Result<()> {
-    public(recipient).map(drop)
+    Ok(lines)
 }
 
 /// Makes a new key pair: the private and the public text.
@@ -292,64 +293,6 @@ pub fn block(private: &Secret, created: &str) -> Result<Secret> {
     Ok(Secret::new(format!(
         "# created: {created}\n# public key: {public}\n{private}\n"
     )))
-}
-
-fn public(text: &str) -> Result<Box<dyn age::Recipient + Send>> {
-    let text = text.trim();
-    let wrong = || {
-        Error::new(&BROKEN_RECIPIENT, format!("`{text}` is no age recipient"))
-            .help("recipients begin with `age1`, `ssh-ed25519` or `ssh-rsa`")
-    };
-    if text.starts_with("AGE-SECRET-KEY-") {
-        return Err(Error::new(
-            &BROKEN_RECIPIENT,
-            "a private key stands where a recipient must be",
-        )
-        .help("give the public key, which begins with `age1`, and replace the private key if others saw it"));
-    }
-    if text.starts_with("ssh-") {
-        return ssh::Recipient::from_str(text)
-            .map(|key| Box::new(key) as _)
-            .map_err(|cause| match cause {
-                ssh::ParseRecipientKeyError::Unsupported(kind) => {
-                    unsupported(&format!("SSH keys of the kind `{kind}` do not encrypt"))
-                }
-                ssh::ParseRecipientKeyError::RsaModulusTooSmall => {
-                    unsupported("the RSA key is shorter than 2048 bits")
-                }
-                ssh::ParseRecipientKeyError::RsaModulusTooLarge => {
-                    unsupported("the RSA key is longer than 4096 bits")
-                }
-                _ => wrong(),
-            });
-    }
-    if text.starts_with("age1pq1") {
-        return Err(unsupported(
-            "the recipient is a post-quantum key (`age1pq1`)",
-        ));
-    }
-    if let Ok(key) = x25519::Recipient::from_str(text) {
-        return Ok(Box::new(key));
-    }
-    if let Ok(key) = tag::Recipient::from_str(text) {
-        return Ok(Box::new(key));
-    }
-    if let Ok(key) = tagpq::Recipient::from_str(text) {
-        return Ok(Box::new(key));
-    }
-    // bech32 with another word before the separator names a plugin; `age1` itself ends at the first `1`.
-    if let Some((head, _)) = text.rsplit_once('1')
-        && let Some(plugin) = head.strip_prefix("age1")
-        && !plugin.is_empty()
-        && plugin
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '-')
-    {
-        return Err(unsupported(&format!(
-            "the recipient belongs to the age plugin `{plugin}`"
-        )));
-    }
-    Err(wrong())
 }
 
 fn open(enc: &str, identities: &[&dyn age::Identity]) -> Result<Part> {
@@ -453,19 +396,29 @@ mod tests {
     }
 
     #[test]
-    fn names_what_it_cannot_use() {
-        let (private, _) = generate();
-        for (text, code) in [
-            ("age1yubikey1qwerty", "E0951"),
-            ("age1pq1qqqq", "E0951"),
-            ("ssh-ed25519 x", "E0950"),
-            ("hello", "E0950"),
-            (private.expose(), "E0950"),
-        ] {
-            let error = check(text).unwrap_err();
-            assert_eq!(error.code().id, code, "{error:?}");
-            assert!(!error.message().contains("SECRET"));
-        }
+    fn keys_that_are_not_supported_are_named_and_do_not_hide_others() {
+        let (private, public) = generate();
+        let part = Part::new([5; 32]);
+        let enc = lock(&public, &part).unwrap();
+        let text = format!(
+            "AGE-PLUGIN-YUBIKEY-1QQ\nAGE-SECRET-KEY-PQ-1QQ\n{}\n",
+            private.expose()
+        );
+        let mut identities = Identities::default();
+        identities.read("keys.txt", &text).unwrap();
+        assert!(identities.unlock(&public, &enc, &nobody()).is_ok());
+        let (_, other) = generate();
+        let enc = lock(&other, &part).unwrap();
+        let error = identities.unlock(&other, &enc, &nobody()).unwrap_err();
+        let said = format!("{error:?}");
+        assert!(
+            said.contains("line 1 of keys.txt is an identity of a plugin"),
+            "{said}"
+        );
+        assert!(
+            said.contains("line 2 of keys.txt is a post-quantum"),
+            "{said}"
+        );
     }
 
     #[test]
