@@ -18,6 +18,10 @@ const ANSWER_LIMIT: usize = 1 << 20;
 /// A metadata service is on the same machine: off it, nobody should wait for long.
 pub(super) const METADATA_PATIENCE: Duration = Duration::from_secs(2);
 
+/// Vault has sentences only, and the same status for all of them; these are those of OpenBao 2.7.
+const NO_KEY_IN_VAULT: &str = "encryption key not found";
+const BROKEN_IN_VAULT: [&str; 2] = ["invalid ciphertext", "message authentication failed"];
+
 /// The name of a service and its codes.
 pub(super) struct Service {
     pub(super) name: &'static str,
@@ -100,7 +104,10 @@ impl Service {
     fn refusal(&self, status: StatusCode, text: &str) -> Error {
         let (kind, reason) = reason(text);
         let has = |words: &[&str]| words.iter().any(|word| kind.contains(word));
-        let code = if has(&["NotFound", "NOT_FOUND"]) || status == StatusCode::NOT_FOUND {
+        let code = if has(&["NotFound", "NOT_FOUND"])
+            || status == StatusCode::NOT_FOUND
+            || reason == NO_KEY_IN_VAULT
+        {
             self.unknown
         } else if has(&[
             "AccessDenied",
@@ -111,7 +118,9 @@ impl Service {
         ]) || matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
         {
             self.denied
-        } else if has(&["InvalidCiphertext"]) {
+        } else if has(&["InvalidCiphertext"])
+            || BROKEN_IN_VAULT.iter().any(|word| reason.contains(word))
+        {
             &BROKEN_SEALED_KEY
         } else if status.is_server_error() {
             self.unreachable
