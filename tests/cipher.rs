@@ -495,6 +495,33 @@ fn a_kill_leaves_the_old_file_or_the_new_one() {
     assert_eq!(old + new, 12);
 }
 
+/// Only root can give a file to somebody else.
+#[cfg(unix)]
+#[test]
+fn the_owner_of_a_file_stays() {
+    use std::os::unix::fs::{MetadataExt as _, chown};
+    let (folder, file) = project();
+    std::fs::write(&file, "a: 1\n").unwrap();
+    if let Err(cause) = chown(&file, Some(12_345), Some(23_456)) {
+        println!("skipped: the file cannot be given away: {cause}");
+        return;
+    }
+    for arguments in [
+        ["encrypt", "--in-place", "big.yaml"],
+        ["rotate", "--force", "big.yaml"],
+        ["decrypt", "--in-place", "big.yaml"],
+    ] {
+        let output = ksail(folder.path())
+            .arg("cipher")
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", lossy(&output.stderr));
+        let now = std::fs::metadata(&file).unwrap();
+        assert_eq!((now.uid(), now.gid()), (12_345, 23_456), "{arguments:?}");
+    }
+}
+
 #[test]
 fn exit_codes_are_those_of_sops() {
     let (folder, file) = project();
