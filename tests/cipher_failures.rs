@@ -30,6 +30,7 @@ impl Place {
         home.write("broken/.sops.yaml", "creation_rules: 7\n");
         home.write("broken/plain.yaml", "a: 1\n");
         home.write("plain.yaml", "a: 1\n");
+        home.write("empty.yaml", "");
         home.write("list.yaml", "- a\n- b\n");
         home.write("cut.yaml", "a: [1,\n");
         home.write(
@@ -100,13 +101,18 @@ fn every_mistake_has_its_code_and_leaves_the_files_alone() {
     for (code, exit, arguments) in [
         (
             "E0901",
-            1,
+            2,
             vec!["encrypt", "--age", "PUBLIC", "-i", "cut.yaml"],
         ),
         ("E0904", 1, vec!["decrypt", "-i", "badmeta.yaml"]),
         (
+            "E0926",
+            92,
+            vec!["encrypt", "--age", "PUBLIC", "-i", "empty.yaml"],
+        ),
+        (
             "E0908",
-            1,
+            2,
             vec!["encrypt", "--age", "PUBLIC", "-i", "list.yaml"],
         ),
         (
@@ -153,14 +159,16 @@ fn every_mistake_has_its_code_and_leaves_the_files_alone() {
                 "plain.yaml",
             ],
         ),
-        ("E0917", 2, vec!["decrypt", "missing.yaml"]),
+        ("E0917", 100, vec!["decrypt", "missing.yaml"]),
+        ("E0917", 2, vec!["inspect", "missing.yaml"]),
+        ("E0912", 7, vec!["set", "good.yaml", "a", "1"]),
         (
             "E0918",
             3,
             vec!["decrypt", "-o", "/proc/none/x", "good.yaml"],
         ),
         ("E0921", 200, vec!["edit", "--editor", "true", "good.yaml"]),
-        ("E0922", 1, vec!["edit", "--editor", "false", "good.yaml"]),
+        ("E0922", 201, vec!["edit", "--editor", "false", "good.yaml"]),
         ("E0923", 1, vec!["encrypt", "--check", "ruled"]),
         ("E0924", 1, vec!["exec-env", "long.yaml", "true"]),
         ("E0925", 1, vec!["import", "AGE-SECRET-KEY-1CANARY"]),
@@ -268,7 +276,7 @@ fn a_failed_edit_is_resumed() {
     let breaks = editor("breaks", "echo 'new: [CANARY' >> \"$1\"");
     let output = edit(&breaks);
     let said = text(&output);
-    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(output.status.code(), Some(201), "{said}");
     assert!(
         said.contains("E0922") && said.contains("unfinished-edit"),
         "{said}"

@@ -85,6 +85,8 @@ fn with_keys(command: &mut Command, gnupg: &Path) {
 fn run(home: &Home, program: &str, arguments: &[&str], file: &Path) -> Vec<u8> {
     let mut command = home.command(program);
     with_keys(&mut command, &home.path("gnupg"));
+    // sops looks for the rules from here, ksail from the file.
+    command.current_dir(home.path(""));
     let output = command.args(arguments).arg(file).output().unwrap();
     assert!(
         output.status.success(),

@@ -316,7 +316,7 @@ fn the_key_leaves_the_cluster_when_nothing_is_decrypted_any_more() {
     };
     assert!(there.contains("secret/sops-age"), "{there}");
     let said = run("enabled: false");
-    assert!(said.contains("take the age key from flux"), "{said}");
+    assert!(said.contains("take-decryption-key done"), "{said}");
     let there = keys_in(&home, "flux-system").unwrap();
     assert!(!there.contains("sops-age"), "{there}");
     assert!(run("enabled: false").contains("nothing to change"));

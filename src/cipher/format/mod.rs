@@ -12,7 +12,8 @@ use super::metadata::{KEY, Metadata};
 use super::number;
 use super::tree::{Branch, Branches, Entry, Value};
 use crate::diag::codes::cipher::{
-    ALREADY_ENCRYPTED, BROKEN_DOCUMENT, BROKEN_METADATA, NOT_ENCRYPTED, UNSUPPORTED_SHAPE,
+    ALREADY_ENCRYPTED, BROKEN_DOCUMENT, BROKEN_METADATA, EMPTY_DOCUMENT, NOT_ENCRYPTED,
+    UNSUPPORTED_SHAPE,
 };
 use crate::diag::{Label, Source};
 use crate::error::{Error, Result};
@@ -103,7 +104,7 @@ pub fn read_plain(format: Format, bytes: &[u8]) -> Result<Branches> {
         }
     };
     if branches.is_empty() {
-        return Err(Error::new(&BROKEN_DOCUMENT, "the file is empty")
+        return Err(Error::new(&EMPTY_DOCUMENT, "the file is empty")
             .help("a file must hold at least one document"));
     }
     Ok(branches)

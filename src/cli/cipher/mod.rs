@@ -7,6 +7,7 @@ mod change;
 mod edit;
 mod encrypt;
 mod exec;
+mod exit;
 mod open;
 mod own;
 mod renew;
@@ -26,6 +27,7 @@ use crate::error::{Error, Result};
 use crate::ops::cipher::keys::{Env, Keys, process_env};
 use crate::ops::cipher::target::{Wishes, find_rules, layout};
 use crate::ops::cipher::{Formats, in_file};
+use exit::Deed;
 
 const EXAMPLES: &str = "Examples:
   ksail cipher keygen --import                  a new age key for you
@@ -76,19 +78,31 @@ enum Command {
 
 pub(super) fn run(arguments: Arguments, cx: &Context) -> Result<ExitCode> {
     let command = arguments.command;
+    let deed = command.deed();
     let outcome = if command.is_for_many() {
         machine::block_on(async |_| perform(command, cx).await)
     } else {
         machine::block_on_here(perform(command, cx))
     };
     outcome.or_else(|error| {
-        let code = exit_code(&error);
+        let code = exit::code(&error, deed);
         show::error(error, cx);
         Ok(ExitCode::from(code))
     })
 }
 
 impl Command {
+    /// What it does, as far as exit codes tell commands apart.
+    fn deed(&self) -> Deed {
+        match self {
+            Self::Encrypt(_) => Deed::Encrypt,
+            Self::Decrypt(_) => Deed::Decrypt,
+            Self::Edit(_) => Deed::Edit,
+            Self::Set(_) | Self::Unset(_) => Deed::Change,
+            _ => Deed::Other,
+        }
+    }
+
     /// Whether there may be several files to work on at the same time.
     fn is_for_many(&self) -> bool {
         let is_many = |paths: &[PathBuf]| paths.len() > 1 || paths.iter().any(|path| path.is_dir());
@@ -117,34 +131,6 @@ async fn perform(command: Command, cx: &Context) -> Result<ExitCode> {
         Command::ExecEnv(args) => exec::exec_env(args).await,
         Command::ExecFile(args) => exec::exec_file(args).await,
     }
-}
-
-/// The exit codes of sops, where it has one for the problem.
-fn exit_code(error: &Error) -> u8 {
-    let table = [
-        (&codes::UNREADABLE_FILE, 2),
-        (&codes::UNWRITABLE_FILE, 3),
-        (&codes::BROKEN_VALUE, 25),
-        (&codes::MAC_MISMATCH, 51),
-        (&codes::MAC_MISSING, 51),
-        (&codes::BROKEN_TREE_PATH, 91),
-        (&codes::CONFLICTING_SELECTORS, 8),
-        (&codes::NO_KEY_OPENS, 128),
-        (&codes::NOT_MODIFIED, 200),
-        (&codes::NO_EDITOR, 201),
-        (&codes::ALREADY_ENCRYPTED, 203),
-    ];
-    let known = table.iter().find(|(code, _)| code.id == error.code().id);
-    known.map_or_else(
-        || {
-            if error.kind() == crate::diag::Kind::Usage {
-                2
-            } else {
-                1
-            }
-        },
-        |(_, exit)| *exit,
-    )
 }
 
 /// In which formats files are read and written.

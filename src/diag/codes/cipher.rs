@@ -34,7 +34,8 @@ Numbers must fit 64 bits. Wrap a list in a mapping, quote keys that look like nu
 `--input-type binary`."
     TOO_LARGE = "E0909" Denied "a document is nested too deeply or grows too large"
 "Documents may be nested 256 levels deep, and their aliases may not grow them without bound. Such a file is broken or hostile;
-reading on would only fill the memory."
+reading on would only fill the memory. A file to encrypt, decrypt or edit may have 256 MiB, because its text, its tree and its
+ciphertext are in memory at the same time; one that a script opens, 16 MiB."
     BROKEN_RULES = "E0910" Invalid "the rules file cannot be read"
 "`.sops.yaml` must be a YAML mapping with `creation_rules`, `destination_rules` and `stores`. The message names the field. An
 expression in `path_regex` must be a regular expression; in YAML, write it in single quotes so that backslashes stay."
@@ -63,13 +64,14 @@ room. The old file is left as it was."
     NO_RANDOM = "E0919" Unavailable "the system gives no random bytes"
 "Nonces and data keys must be random. The operating system refused to give any, so nothing was encrypted."
     NO_EDITOR = "E0920" Missing "no editor is there"
-"`ksail cipher edit` opens `--editor`, else what SOPS_EDITOR, VISUAL or EDITOR say, else vim, nano or vi. None was found. Set
-EDITOR, or change single values with `ksail cipher set`."
+"`ksail cipher edit` opens `--editor`, else what SOPS_EDITOR, KUBE_EDITOR, EDITOR or VISUAL say, else vim, nano or vi. None was found.
+Set EDITOR, or change single values with `ksail cipher set`."
     NOT_MODIFIED = "E0921" Conflict "the edited file was not changed"
 "The text was saved as it was, so the encrypted file is left untouched, with its date and ciphertext."
     EDIT_FAILED = "E0922" Invalid "the edited text was not accepted"
 "The editor failed, or the text it left cannot be read in the file's format. The encrypted file is left as it was. Correct the
-text in the editor that opens again, or start over."
+text in the editor that opens again. Without a terminal, or if you do not want it to open again, the text is kept beside the file
+under the ending `.unfinished-edit`, encrypted for the same readers: the next edit begins with it. Remove it to start over."
     PLAINTEXT_FOUND = "E0923" Denied "files that must be encrypted are plain"
 "`ksail cipher encrypt --check` found files that a creation rule covers and that are not encrypted. Encrypt them with `ksail
 cipher encrypt --in-place FILE…` before they are committed. If one was committed already, its secrets are known: change them."
@@ -79,6 +81,9 @@ exit code is passed on if it runs."
     BROKEN_PRIVATE_KEY = "E0925" Invalid "a text is not an age private key"
 "An age private key begins with `AGE-SECRET-KEY-1` and is 74 characters long. Make one with `ksail cipher keygen`, or copy the
 whole line from the key file."
+    EMPTY_DOCUMENT = "E0926" Invalid "there is nothing in the file to encrypt"
+"An encrypted file holds its metadata beside at least one document. Write a value into the file first; to encrypt an empty file as
+it is, use `--input-type binary`."
     BROKEN_RECIPIENT = "E0950" Invalid "a recipient cannot be read"
 "A recipient is whose key locks the file: an age public key (`age1…`), an SSH public key, an OpenPGP fingerprint, the ARN of an
 AWS KMS key, the resource name of a Google Cloud key, the address of an Azure Key Vault or transit key. The message names the
