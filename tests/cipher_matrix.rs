@@ -223,30 +223,40 @@ fn every_format_for_every_kind_of_key_goes_there_and_back() {
     }
 }
 
-/// The metadata as sops 1 wrote them: no key groups, an `attention` text, an empty list of a kind.
+/// What sops 1.13 and 1.18 wrote: no key groups, an `attention` text, an empty list of a kind, values of the type `bytes`.
 #[test]
 fn files_of_old_versions_open_and_keep_what_is_not_known() {
     let home = Home::new();
-    let file = home.path("v1.yaml");
-    std::fs::copy(format!("{VECTORS}/cipher/old/v1.yaml"), &file).unwrap();
-    let expected = std::fs::read(format!("{VECTORS}/cipher/old/v1.opened")).unwrap();
     let ksail = env!("CARGO_BIN_EXE_ksail");
-    assert_eq!(run(&home, ksail, &["cipher", "decrypt"], &file), expected);
-    let mut command = home.command(ksail);
-    with_keys(&mut command, &home.path("gnupg"));
-    let set = command
-        .args(["cipher", "set"])
-        .arg(&file)
-        .args(["[\"app2\"][\"port\"]", "5433"])
-        .status()
-        .unwrap();
-    assert!(set.success());
-    let text = std::fs::read_to_string(&file).unwrap();
-    assert!(text.contains("attention:"), "{text}");
-    let changed = run(&home, ksail, &["cipher", "decrypt"], &file);
-    let expected = String::from_utf8(expected).unwrap();
-    assert_eq!(
-        String::from_utf8(changed).unwrap(),
-        expected.replace("5432", "5433")
-    );
+    for (name, change) in [
+        ("v1.yaml", Some(("[\"app2\"][\"port\"]", "5432"))),
+        ("v1.18.json", Some(("[\"app2\"][\"port\"]", "5432"))),
+        ("v1.18.txt", None),
+    ] {
+        let file = home.path(name);
+        std::fs::copy(format!("{VECTORS}/cipher/old/{name}"), &file).unwrap();
+        let expected = std::fs::read(format!("{VECTORS}/cipher/old/{name}.opened")).unwrap();
+        let opened = run(&home, ksail, &["cipher", "decrypt"], &file);
+        assert_eq!(opened, expected, "{name}");
+        let Some((path, old)) = change else {
+            continue;
+        };
+        let mut command = home.command(ksail);
+        with_keys(&mut command, &home.path("gnupg"));
+        let set = command
+            .args(["cipher", "set"])
+            .arg(&file)
+            .args([path, "5433"])
+            .status()
+            .unwrap();
+        assert!(set.success(), "{name}");
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.contains("attention"), "{text}");
+        let changed = run(&home, ksail, &["cipher", "decrypt"], &file);
+        let expected = String::from_utf8(expected).unwrap();
+        assert_eq!(
+            String::from_utf8(changed).unwrap(),
+            expected.replace(old, "5433")
+        );
+    }
 }

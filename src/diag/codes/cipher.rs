@@ -34,7 +34,7 @@ Numbers must fit 64 bits. Wrap a list in a mapping, quote keys that look like nu
 `--input-type binary`."
     TOO_LARGE = "E0909" Denied "a document is nested too deeply or grows too large"
 "Documents may be nested 256 levels deep, and their aliases may not grow them without bound. Such a file is broken or hostile;
-reading on would only fill the memory. A file to encrypt, decrypt or edit may have 256 MiB, because its text, its tree and its
+reading on would only fill the memory. A file may have 256 MiB, encrypted or not, because its text, its tree and its
 ciphertext are in memory at the same time; one that a script opens, 16 MiB."
     BROKEN_RULES = "E0910" Invalid "the rules file cannot be read"
 "`.sops.yaml` must be a YAML mapping with `creation_rules`, `destination_rules` and `stores`. The message names the field. An

@@ -98,7 +98,7 @@ pub fn reseal(
     let sealed = unlocked
         .opened
         .seal(unlocked.key.expose(), &now(), &mut SystemEntropy)?;
-    sealed.write(format, layout)
+    super::written(&sealed, format, layout)
 }
 
 /// Chooses the editor: the flag, the variables, then what is there.

@@ -26,7 +26,7 @@ use crate::cipher::path::Path as TreePath;
 use crate::cipher::scope::Selectors;
 use crate::cipher::tree::{Branch, Value};
 use crate::cipher::walk::Entropy;
-use crate::diag::codes::cipher::{NO_RANDOM, NO_RECIPIENTS};
+use crate::diag::codes::cipher::{NO_RANDOM, NO_RECIPIENTS, TOO_LARGE};
 use crate::diag::{Label, Source};
 use crate::error::{Error, Result};
 use keys::Keys;
@@ -98,7 +98,23 @@ pub async fn encrypt(
     let Unlocked { mut opened, key } = begin(formats.input, target, keys).await?;
     opened.branches = branches;
     let sealed = opened.seal(key.expose(), &now(), &mut SystemEntropy)?;
-    sealed.write(formats.output, formats.layout)
+    written(&sealed, formats.output, formats.layout)
+}
+
+/// Writes an encrypted file, unless it would be too large to be read again.
+fn written(sealed: &Sealed, format: Format, layout: Layout) -> Result<Vec<u8>> {
+    let bytes = sealed.write(format, layout)?;
+    if bytes.len() as u64 > files::LARGEST {
+        return Err(Error::new(
+            &TOO_LARGE,
+            format!(
+                "the encrypted text would be larger than {} MiB",
+                files::LARGEST >> 20
+            ),
+        )
+        .help("split the file, or encrypt it with age itself and only its key here"));
+    }
+    Ok(bytes)
 }
 
 /// Begins a file without content: makes its data key and locks it for the recipients.
@@ -184,7 +200,7 @@ pub async fn rotate(
     let sealed = unlocked
         .opened
         .seal(key.expose(), &now(), &mut SystemEntropy)?;
-    sealed.write(formats.output, formats.layout)
+    written(&sealed, formats.output, formats.layout)
 }
 
 /// What `updatekeys` would change, or changed.
@@ -236,7 +252,8 @@ pub async fn update_keys(
     let key = data_key(&sealed.metadata, keys).await?;
     sealed.metadata.threshold = sealed.metadata.threshold.min(target.groups.len());
     lock(&mut sealed.metadata, &target.groups, &key, keys).await?;
-    Ok((changes, sealed.write(formats.output, formats.layout)?))
+    let bytes = written(&sealed, formats.output, formats.layout)?;
+    Ok((changes, bytes))
 }
 
 /// One change of a value.
@@ -271,7 +288,7 @@ pub async fn change(
     let sealed = unlocked
         .opened
         .seal(unlocked.key.expose(), &now(), &mut SystemEntropy)?;
-    sealed.write(formats.output, formats.layout).map(Some)
+    written(&sealed, formats.output, formats.layout).map(Some)
 }
 
 /// Gives the recipients of a file, group by group.
