@@ -96,6 +96,13 @@ fn selectors() -> Vec<(&'static str, Selectors)> {
             },
         ),
         (
+            "unsuffix",
+            Selectors {
+                unencrypted_suffix: "ata".into(),
+                ..none.clone()
+            },
+        ),
+        (
             "maconly",
             Selectors {
                 encrypted_regex: "^data$".into(),
