@@ -54,6 +54,16 @@ pub struct NodeFacts {
     pub version: String,
 }
 
+/// What is wrong with a part of a control plane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lack {
+    /// It is there and does not run.
+    Stopped,
+    /// It is not there.
+    Removed,
+}
+
 /// One installed component.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ComponentFacts {
@@ -83,6 +93,9 @@ pub struct Facts {
     pub kubernetes: Option<String>,
     /// Its nodes, by name; unknown while it does not answer.
     pub nodes: Vec<NodeFacts>,
+    /// Parts of the control plane that were taken away or switched off by hand, by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub missing: BTreeMap<String, Lack>,
     /// What ksail installed, by component name; unknown while it does not answer.
     pub components: BTreeMap<String, ComponentFacts>,
     /// What the last run wrote down of settings that cannot be observed.

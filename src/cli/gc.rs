@@ -15,6 +15,9 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
+    /// Only what belonged to these clusters, by their contexts
+    #[arg(value_name = "CONTEXT")]
+    contexts: Vec<String>,
     /// Remove it; without this it is only shown
     #[arg(long, short = 'y', conflicts_with = "dry_run")]
     yes: bool,
@@ -27,7 +30,8 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<ExitCode> {
     let world = machine::world()?;
     let is_removal = args.yes && !args.dry_run;
     let found = machine::block_on(async |_| {
-        let found = gc::find(&world).await?;
+        let mut found = gc::find(&world).await?;
+        found.retain(|one| args.contexts.is_empty() || args.contexts.contains(&one.cluster));
         let mut problems = Vec::new();
         if is_removal {
             for leftover in &found {

@@ -27,8 +27,28 @@ impl Engine {
             )
             .because(cause)
         })?;
+        self.put_archive(container, "/", packed).await
+    }
+
+    /// Puts one file of any content into a container, readable by its owner alone.
+    pub async fn put_bytes(&self, container: &str, path: &str, content: &[u8]) -> Result<()> {
+        let mut archive = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o600);
+        header.set_size(content.len() as u64);
+        let packed = archive
+            .append_data(&mut header, path.trim_start_matches('/'), content)
+            .and_then(|()| archive.into_inner());
+        let packed = packed.map_err(|cause| {
+            Error::new(&ENGINE_FAILED, format!("{path} cannot be packed")).because(cause)
+        })?;
+        self.put_archive(container, "/", packed).await
+    }
+
+    /// Unpacks a tar archive into a folder of a container.
+    pub async fn put_archive(&self, container: &str, folder: &str, packed: Vec<u8>) -> Result<()> {
         let options = UploadToContainerOptions {
-            path: "/".into(),
+            path: folder.into(),
             ..UploadToContainerOptions::default()
         };
         let body = bollard::body_full(Bytes::from(packed));
@@ -39,9 +59,8 @@ impl Engine {
         answer.map_err(|cause| fault(format!("putting files into {container}"), cause))
     }
 
-    /// Reads one file of a container; `None` if it is not there.
-    pub async fn get_file(&self, container: &str, path: &str) -> Result<Option<Vec<u8>>> {
-        let what = || format!("reading {path} of {container}");
+    /// A file or folder of a container as a tar archive whose names begin with its own; `None` if it is not there.
+    pub async fn get_archive(&self, container: &str, path: &str) -> Result<Option<Vec<u8>>> {
         let options = DownloadFromContainerOptions {
             path: path.to_string(),
         };
@@ -52,11 +71,17 @@ impl Engine {
             all.extend_from_slice(&part);
             Ok(all)
         });
-        let Some(packed) = super::fault::absent(what(), answer.await)? else {
+        super::fault::absent(format!("reading {path} of {container}"), answer.await)
+    }
+
+    /// Reads one file of a container; `None` if it is not there.
+    pub async fn get_file(&self, container: &str, path: &str) -> Result<Option<Vec<u8>>> {
+        let Some(packed) = self.get_archive(container, path).await? else {
             return Ok(None);
         };
         unpack(&packed).map_err(|cause| {
-            Error::new(&ENGINE_FAILED, format!("{} failed", what())).because(cause)
+            let message = format!("reading {path} of {container} failed");
+            Error::new(&ENGINE_FAILED, message).because(cause)
         })
     }
 }

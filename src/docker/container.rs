@@ -4,8 +4,9 @@ use bollard::errors::Error as Cause;
 use bollard::models::NetworkConnectRequest;
 use bollard::query_parameters::{
     CreateContainerOptions, KillContainerOptions, RemoveContainerOptions, StartContainerOptions,
-    StopContainerOptions,
+    StopContainerOptions, WaitContainerOptions,
 };
+use futures::StreamExt as _;
 
 use super::fault::fault;
 use super::look::Life;
@@ -149,6 +150,19 @@ impl Engine {
             .start_container(name, None::<StartContainerOptions>)
             .await;
         answer.map_err(|cause| fault(format!("starting the container {name}"), cause))
+    }
+
+    /// Waits until a container has ended and gives what its process ended with.
+    pub async fn finish(&self, name: &str) -> Result<i64> {
+        let mut answers = self
+            .client
+            .wait_container(name, None::<WaitContainerOptions>);
+        match answers.next().await {
+            Some(Ok(answer)) => Ok(answer.status_code),
+            Some(Err(Cause::DockerContainerWaitError { code, .. })) => Ok(code),
+            Some(Err(cause)) => Err(fault(format!("waiting for the end of {name}"), cause)),
+            None => Err(self.ended(name).await),
+        }
     }
 
     /// Stops a container, killing it after so many seconds; one that is stopped or gone is fine.

@@ -54,6 +54,32 @@ impl Engine {
             .boxed()
     }
 
+    /// What happened to containers that have this label since a second of 1970, a line each.
+    pub async fn history(&self, label: &str, since: i64) -> Result<String> {
+        let filters = HashMap::from([("label".to_string(), vec![label.to_string()])]);
+        let until = jiff::Timestamp::now().as_second();
+        let options = EventsOptions {
+            since: Some(since.to_string()),
+            until: Some(until.to_string()),
+            filters: Some(filters),
+        };
+        let mut stream = self.client.events(Some(options));
+        let mut text = String::new();
+        while let Some(event) = stream.next().await {
+            let event = event.map_err(|cause| fault("reading the engine's events", cause))?;
+            let at = jiff::Timestamp::from_second(event.time.unwrap_or_default());
+            let who = event
+                .actor
+                .and_then(|actor| actor.attributes)
+                .unwrap_or_default();
+            let of = |key: &str| who.get(key).cloned().unwrap_or_default();
+            let action = event.action.unwrap_or_default();
+            let at = at.unwrap_or_default();
+            text += &format!("{at} {action} {} {}\n", of("name"), of("exitCode"));
+        }
+        Ok(text)
+    }
+
     /// Carries work out that asks a container of this label until it answers. The work is begun again after each event
     /// of theirs and at the latest after `pace`, until it gives an answer or nothing comes of it for so long. Services in
     /// containers do not tell when they listen, so that asking again is all there is.

@@ -19,7 +19,9 @@ pub enum Life {
     Created,
     /// Its process runs.
     Running,
-    /// It ended, or it is being brought back by the engine.
+    /// It ended and the engine brings it back.
+    Returning,
+    /// It ended and stays so.
     Ended,
 }
 
@@ -190,6 +192,7 @@ fn life(state: &str) -> Life {
     match state {
         "created" => Life::Created,
         "running" | "paused" => Life::Running,
+        "restarting" => Life::Returning,
         _ => Life::Ended,
     }
 }

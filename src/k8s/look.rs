@@ -9,7 +9,8 @@ use kube::{Client, ResourceExt as _};
 
 use super::failed;
 use crate::component::{DIGEST, LABEL};
-use crate::error::Result;
+use crate::diag::codes::run::API_FAILED;
+use crate::error::{Error, Result};
 use crate::facts::{ComponentFacts, NodeFacts, Role};
 
 /// The version that the API speaks, without the `v` and without what distributions append.
@@ -43,6 +44,15 @@ pub async fn health(client: &Client) -> Health {
         Err(kube::Error::Api(_)) => Health::Answers,
         Err(_) => Health::Silent,
     }
+}
+
+/// What the API answers to a plain question, as it is.
+pub async fn raw(client: &Client, path: &str) -> Result<String> {
+    let request = http::Request::get(path).body(Vec::new());
+    let request = request
+        .map_err(|cause| Error::new(&API_FAILED, "no question can be made").because(cause))?;
+    let answer = client.request_text(request).await;
+    answer.map_err(|cause| failed(format!("asking for {path}"), cause))
 }
 
 /// The nodes, by name.

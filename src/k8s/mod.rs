@@ -16,8 +16,8 @@ pub use drain::{drain, forget};
 pub use hosts::ensure_hosts;
 pub use kinds::{Kind, Kinds};
 pub use kube::Client;
-pub use look::{Health, components, health, nodes, version};
-pub use node::{ensure_nodes, unlabel, wait_node, wait_ready};
+pub use look::{Health, components, health, nodes, raw, version};
+pub use node::{ensure_nodes, unlabel, wait_node, wait_ready, wait_return};
 pub use objects::{Executed, Objects, Place, Selection};
 pub use order::apply_all;
 

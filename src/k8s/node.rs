@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, TryStreamExt as _};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Node as Object;
 use kube::api::{
     Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams,
@@ -22,6 +23,8 @@ use crate::world::{Happening, Reporter};
 const AT_ONCE: usize = 16;
 /// How long nothing may change before a wait is given up.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// How soon a server that did not answer is asked again: one that comes back gives nothing to follow.
+const PACE: Duration = Duration::from_millis(250);
 
 /// Shows these nodes and removes those; nodes that are there already stay as they are.
 pub async fn ensure_nodes(client: &Client, wanted: &[Node], remove: &[String]) -> Result<()> {
@@ -122,23 +125,57 @@ pub async fn wait_node(
     must_be_ready: bool,
     report: &Reporter,
 ) -> Result<()> {
+    let is_well = |node: &Object| !must_be_ready || facts(node).ready;
+    wait_for(client, name, &is_well, report).await
+}
+
+/// Waits until a node says that it is Ready, and says so anew: what it said before it was switched off does not count.
+/// `since` is when its machine was started, by the clock that the node itself goes by.
+pub async fn wait_return(
+    client: &Client,
+    name: &str,
+    since: Timestamp,
+    report: &Reporter,
+) -> Result<()> {
+    let is_well = |node: &Object| facts(node).ready && said_at(node) >= since.as_second();
+    wait_for(client, name, &is_well, report).await
+}
+
+/// When a node's kubelet last said whether it is Ready, in seconds since 1970.
+fn said_at(node: &Object) -> i64 {
+    let conditions = node.status.as_ref().and_then(|s| s.conditions.as_ref());
+    let ready = conditions.and_then(|all| all.iter().find(|one| one.type_ == "Ready"));
+    ready
+        .and_then(|ready| ready.last_heartbeat_time.as_ref())
+        .map_or(i64::MIN, |time| time.0.as_second())
+}
+
+async fn wait_for(
+    client: &Client,
+    name: &str,
+    is_well: &(dyn Fn(&Object) -> bool + Sync),
+    report: &Reporter,
+) -> Result<()> {
     let api = Api::<Object>::all(client.clone());
     let only = format!("metadata.name={name}");
     let mut last: Option<bool> = None;
     let mut changed = Instant::now();
     loop {
         let list = api.list(&ListParams::default().fields(&only)).await;
-        let list = list.map_err(|cause| failed("listing nodes", cause))?;
-        let mut seen = list.items.first().map(|node| facts(node).ready);
+        let Some(list) = patiently("listing nodes", list, changed).await? else {
+            continue;
+        };
+        let mut seen = list.items.first().map(is_well);
         let version = list.metadata.resource_version.clone().unwrap_or_default();
         let stream = api
             .watch(&WatchParams::default().fields(&only), &version)
             .await;
-        let mut stream = stream
-            .map_err(|cause| failed("watching nodes", cause))?
-            .boxed();
+        let Some(stream) = patiently("watching nodes", stream, changed).await? else {
+            continue;
+        };
+        let mut stream = stream.boxed();
         loop {
-            if seen.is_some_and(|ready| ready || !must_be_ready) {
+            if seen == Some(true) {
                 return Ok(());
             }
             if seen != last {
@@ -159,9 +196,9 @@ pub async fn wait_node(
                 return Err(Error::new(&NO_PROGRESS, message)
                     .help(format!("look at it with `kubectl describe node {name}`")));
             };
-            match next.map_err(|cause| failed("watching nodes", cause))? {
+            match patiently("watching nodes", next, changed).await?.flatten() {
                 Some(WatchEvent::Added(node) | WatchEvent::Modified(node)) => {
-                    seen = Some(facts(&node).ready);
+                    seen = Some(is_well(&node));
                 }
                 Some(WatchEvent::Deleted(_)) => seen = None,
                 Some(WatchEvent::Bookmark(_)) => {}
@@ -172,16 +209,29 @@ pub async fn wait_node(
     }
 }
 
+/// The answer, or nothing for now: a server may be silent for a moment while it, its etcd or what passes on to it comes
+/// back. Fails when nothing has changed for too long.
+async fn patiently<T>(what: &str, answer: kube::Result<T>, changed: Instant) -> Result<Option<T>> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(cause) if changed.elapsed() > PATIENCE => Err(failed(what, cause)),
+        Err(_) => {
+            tokio::time::sleep(PACE).await;
+            Ok(None)
+        }
+    }
+}
+
 /// Waits until this many nodes are there and each is Ready; says what it last saw.
 pub async fn wait_ready(client: &Client, count: usize, report: &Reporter) -> Result<()> {
     let api = Api::<Object>::all(client.clone());
     // Progress is one more Ready node; a stream that ends or a bookmark is none.
     let mut best = (0, Instant::now());
     loop {
-        let list = api
-            .list(&ListParams::default())
-            .await
-            .map_err(|cause| failed("listing nodes", cause))?;
+        let list = api.list(&ListParams::default()).await;
+        let Some(list) = patiently("listing nodes", list, best.1).await? else {
+            continue;
+        };
         let version = list.metadata.resource_version.clone().unwrap_or_default();
         let seen = list
             .items
@@ -215,9 +265,10 @@ async fn follow(
         saw: saw(last),
     });
     let stream = api.watch(&WatchParams::default(), version).await;
-    let mut stream = stream
-        .map_err(|cause| failed("watching nodes", cause))?
-        .boxed();
+    let Some(stream) = patiently("watching nodes", stream, best.1).await? else {
+        return Ok(false);
+    };
+    let mut stream = stream.boxed();
     loop {
         if last > best.0 {
             *best = (last, Instant::now());
@@ -228,7 +279,7 @@ async fn follow(
             return Err(Error::new(&NO_PROGRESS, message)
                 .help("look at them with `kubectl describe nodes`"));
         };
-        match next.map_err(|cause| failed("watching nodes", cause))? {
+        match patiently("watching nodes", next, best.1).await?.flatten() {
             Some(WatchEvent::Added(node) | WatchEvent::Modified(node)) => {
                 seen.insert(node.name_any(), facts(&node).ready);
             }

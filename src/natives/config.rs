@@ -6,6 +6,7 @@
 use super::{input, k3d};
 use crate::axis::Distribution;
 use crate::diag::Source;
+use crate::diag::codes::model::BAD_VALUE;
 use crate::error::{Error, Result};
 use crate::script::Session;
 use crate::spec::document::Document;
@@ -25,6 +26,10 @@ pub(super) fn read(
     kind: Distribution,
     given: &Options,
 ) -> Result<Option<Config>> {
+    if kind == Distribution::Kwok {
+        let path = given.get("config").and_then(Tree::as_text);
+        return path.map(|path| stages(session, path)).transpose();
+    }
     let Some((fields, required)) = options::config_of(kind) else {
         return Ok(None);
     };
@@ -92,6 +97,61 @@ pub(super) fn carry_mirrors(session: &Session, options: &mut Options) -> Result<
     }
     options.insert("mirrors_dir".into(), Tree::Map(files));
     Ok(())
+}
+
+/// The stages of a file or folder, for KWOK.
+fn stages(session: &Session, path: &str) -> Result<Config> {
+    let found = input::objects_at(session, path).map_err(|problem| problem.field("config"))?;
+    let problems = found
+        .iter()
+        .enumerate()
+        .filter_map(|(at, stage)| wrong(path, at, stage));
+    let mut problems: Vec<Error> = problems.collect();
+    if found.is_empty() {
+        let message = format!("there is no Stage in {path}");
+        problems.push(Error::new(&BAD_VALUE, message).field("config"));
+    }
+    let content = Tree::List(found.iter().map(Tree::from_json).collect());
+    Ok(Config { content, problems })
+}
+
+/// What is wrong with a stage, if anything.
+fn wrong(path: &str, at: usize, stage: &serde_json::Value) -> Option<Error> {
+    let problem = |message: String, help: &str| {
+        Some(Error::new(&BAD_VALUE, message).help(help).field("config"))
+    };
+    let text = |pointer: &str| stage.pointer(pointer).and_then(serde_json::Value::as_str);
+    let (kind, name) = (text("/kind"), text("/metadata/name"));
+    let who = match name {
+        Some(name) => format!("the stage {name} in {path}"),
+        None => format!("object {} in {path}", at + 1),
+    };
+    let is_stage = kind == Some("Stage")
+        && text("/apiVersion").is_some_and(|version| version.starts_with("kwok.x-k8s.io/"));
+    if !is_stage {
+        return problem(
+            format!(
+                "{who} is {}, and only stages are read",
+                kind.unwrap_or("of no kind")
+            ),
+            "leave it out; versions, nodes and components have options of their own",
+        );
+    }
+    if name.is_none() {
+        return problem(format!("{who} has no name"), "give it a `metadata.name`");
+    }
+    if text("/spec/resourceRef/kind").is_none() {
+        return problem(
+            format!("{who} names no kind that it drives"),
+            "add `spec.resourceRef`, such as `{ apiGroup: v1, kind: Pod }`",
+        );
+    }
+    let is_map = |pointer: &str| stage.pointer(pointer).is_some_and(|it| it.is_object());
+    let has_steps = stage.pointer("/spec/steps").is_some_and(|it| it.is_array());
+    if !is_map("/spec/next") && !has_steps {
+        return problem(format!("{who} does nothing"), "add `spec.next`");
+    }
+    None
 }
 
 /// A k3d.yaml that is written into the script as a map, whose own checks come with those of the other options.

@@ -59,6 +59,16 @@ pub fn diff(spec: &Spec, facts: Option<&Facts>) -> Vec<Change> {
             ));
         }
     }
+    if !facts.missing.is_empty() && !matches!(facts.state, State::Broken(_)) {
+        let names = facts.missing.keys().map(|name| Tree::Text(name.clone()));
+        changes.push(change(
+            "parts",
+            Tree::List(names.collect()),
+            "running".into(),
+            Impact::InPlace,
+            "parts of the control plane were removed or switched off by hand",
+        ));
+    }
     let recorded = facts.recorded.clone().unwrap_or_default();
     if !recorded.finished {
         changes.push(change(

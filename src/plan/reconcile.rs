@@ -8,7 +8,7 @@ use super::{Change, ClusterPlan, Impact, Ruled, Ruling, Verb, order};
 use crate::axis::Provider;
 use crate::distribution::{self, hook, images_step, install_steps, nodes_step};
 use crate::error::Result;
-use crate::facts::{Facts, Recorded, Role};
+use crate::facts::{Facts, Lack, Recorded, Role};
 use crate::spec::{ComponentSpec, Hook, Options, Spec, Tree};
 use crate::step::{Action, Step};
 
@@ -196,17 +196,17 @@ fn update(spec: &Spec, facts: &Facts, wanted: &[&Change]) -> Vec<Step> {
     let has = |path: &str| wanted.iter().any(|change| change.path == path);
     let mut steps = Vec::new();
     let mut before = hook(spec, Hook::BeforeUpdate, &[], &mut steps);
-    if has("state") {
-        let action = Action::Start;
-        steps.push(
-            Step::new(
-                "start",
-                "switch the cluster on",
-                "it is switched off",
-                action,
-            )
-            .after(&before),
-        );
+    let lacks = |lack| has("parts") && facts.missing.values().any(|one| *one == lack);
+    if lacks(Lack::Removed) {
+        before = mend(spec, &before, &mut steps);
+    }
+    if has("state") || lacks(Lack::Stopped) {
+        let (title, why) = if has("state") {
+            ("switch the cluster on", "it is switched off")
+        } else {
+            ("switch all parts on", "some are switched off")
+        };
+        steps.push(Step::new("start", title, why, Action::Start).after(&before));
         before = vec!["start".into()];
     }
     if has("workers") || has("control_planes") {
@@ -292,6 +292,27 @@ fn taken_key(spec: &Spec, facts: &Facts, wanted: &[&Change]) -> Option<Step> {
             distribution::take_key_step(component.part.name(), "it decrypts no more")
         });
     gone.or(off)
+}
+
+/// Makes parts of the control plane anew: the steps that made the first, for each finds done what is there.
+fn mend(spec: &Spec, before: &[String], steps: &mut Vec<Step>) -> Vec<String> {
+    let all = distribution::create(spec);
+    let bootstrap = all.iter().find(|step| step.id == "bootstrap");
+    let wanted = |step: &&Step| match step.action {
+        Action::Network { .. } | Action::Bootstrap { .. } => true,
+        Action::Machine { .. } => bootstrap.is_some_and(|last| last.after.contains(&step.id)),
+        _ => false,
+    };
+    for mut step in all.iter().filter(wanted).cloned() {
+        step.why = "a part of the control plane is gone".into();
+        step.after
+            .retain(|id| all.iter().filter(wanted).any(|kept| kept.id == *id));
+        if step.after.is_empty() {
+            step.after = before.to_vec();
+        }
+        steps.push(step);
+    }
+    vec!["bootstrap".into()]
 }
 
 /// More or fewer nodes: shown where they are simulated, made or removed as machines elsewhere.

@@ -109,6 +109,7 @@ impl Embedded {
             endpoint: None,
             kubernetes: None,
             nodes: Vec::new(),
+            missing: BTreeMap::new(),
             components: BTreeMap::new(),
             recorded: self.store.read(context).await?,
             has_context: false,

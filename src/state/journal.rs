@@ -6,6 +6,9 @@ use std::path::Path;
 
 use crate::world::Note;
 
+/// The journal's name in the cluster's folder.
+pub(super) const FILE: &str = "journal.jsonl";
+
 /// Appends a line; a journal that cannot be written stops nothing.
 pub(super) fn append(folder: &Path, note: &Note<'_>) {
     let Ok(mut line) = serde_json::to_string(note) else {
@@ -15,7 +18,7 @@ pub(super) fn append(folder: &Path, note: &Note<'_>) {
     let file = OpenOptions::new()
         .append(true)
         .create(true)
-        .open(folder.join("journal.jsonl"));
+        .open(folder.join(FILE));
     if let Ok(mut file) = file {
         // One write, so that lines of two processes never mix.
         let _ = file.write_all(line.as_bytes());

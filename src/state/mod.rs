@@ -52,6 +52,11 @@ impl State {
         self.root.join("clusters").join(context)
     }
 
+    /// Whether a run has worked on a cluster and did not come to its end, or the cluster is still there.
+    pub fn has_journal(&self, context: &str) -> bool {
+        self.cluster(context).join(journal::FILE).exists()
+    }
+
     /// The folder that evidence of a failed run is kept in; it outlives the cluster.
     pub fn run(&self, name: &str) -> PathBuf {
         self.root.join("runs").join(name)

@@ -61,7 +61,7 @@ pub trait Platform: Send + Sync {
     fn snapshots(&self) -> Result<&dyn Snapshots> {
         Err(Error::new(
             &NOT_THERE_YET,
-            "only embedded clusters can be saved, put back and forked",
+            "only embedded clusters, and KWOK on Docker, can be saved, put back and forked",
         ))
     }
 }

@@ -117,6 +117,7 @@ mod tests {
             endpoint: None,
             kubernetes: None,
             nodes: Vec::new(),
+            missing: std::collections::BTreeMap::new(),
             components: std::collections::BTreeMap::new(),
             recorded: None,
             has_context: false,

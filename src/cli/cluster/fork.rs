@@ -11,7 +11,7 @@ use crate::spec::ClusterName;
 const EXAMPLES: &str = "Examples:
   ksail cluster fork dev experiment";
 
-/// Make another cluster that holds what an embedded one holds now.
+/// Make another cluster that holds what this one holds now: of embedded ones, and of KWOK on Docker.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

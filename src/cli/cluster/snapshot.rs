@@ -14,7 +14,7 @@ const EXAMPLES: &str = "Examples:
   ksail cluster snapshot save dev dev.snapshot
   ksail cluster snapshot restore dev dev.snapshot --yes";
 
-/// Save what an embedded cluster holds, and put it back.
+/// Save what a cluster holds, and put it back: embedded ones, and KWOK on Docker.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

@@ -90,6 +90,16 @@ or kernel modules. The engine's words are in the message. `ksail doctor` says wh
 "kwokctl, kind and k3d keep files that ksail reads so that their clusters can be used from here. This one does not have the
 form it should. It was left as it is; mend it, or delete the cluster with the tool that made it."
 
+    NO_SNAPSHOT = "E0822" Unsupported "what this cluster holds cannot be saved"
+"Clusters whose nodes are simulated are what their API holds, and that can be saved, put back and forked. A node of K3s or
+Vanilla holds more: images, the files of pods, volumes, certificates for its own address. What the API alone says of them
+would be wrong in another cluster. Save volumes with a tool of their own, and make another cluster from the definition."
+
+    BAD_SNAPSHOT = "E0823" Invalid "a snapshot cannot be read or written"
+"The file is no snapshot of etcd or was damaged on its way, cannot be read, or is there already where a new one was to be
+written. The cluster holds what it held before. Snapshots of `ksail cluster snapshot save` and of `kwokctl snapshot save` in
+etcd's own format can be put back."
+
     BAD_NODE_IMAGE = "E0840" Invalid "an image is no node image"
 "Nodes of Vanilla clusters are made of images that carry Kubernetes, containerd and some manifests, such as kindest/node. The image
 that was named lacks what the message says. Leave `image` out to have the one that goes with the Kubernetes version, or build

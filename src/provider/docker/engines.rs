@@ -111,16 +111,26 @@ impl Engines {
                 )));
             }
             None if wanted.is_usual() => {}
-            None => {
-                let text = serde_json::to_string(&wanted).unwrap_or_default();
-                let path = self.path(context);
-                write_whole(&path, text.as_bytes()).map_err(|cause| {
-                    let message = format!("{} cannot be written", path.display());
-                    Error::new(&crate::diag::codes::state::STATE_UNWRITABLE, message).because(cause)
-                })?;
-            }
+            None => self.remember(context, &wanted)?,
         }
         Ok(wanted)
+    }
+
+    /// Writes down that a cluster is made where another one is.
+    pub(super) fn follow(&self, context: &str, other: &str) -> Result<()> {
+        match self.remembered(context)? {
+            Some(place) => self.remember(other, &place),
+            None => Ok(()),
+        }
+    }
+
+    fn remember(&self, context: &str, place: &Place) -> Result<()> {
+        let text = serde_json::to_string(place).unwrap_or_default();
+        let path = self.path(context);
+        write_whole(&path, text.as_bytes()).map_err(|cause| {
+            let message = format!("{} cannot be written", path.display());
+            Error::new(&crate::diag::codes::state::STATE_UNWRITABLE, message).because(cause)
+        })
     }
 
     /// Forgets where a cluster was.

@@ -11,7 +11,7 @@ use crate::axis::Provider;
 use crate::diag::codes::docker::{ENGINE_DENIED, NO_CONTAINER, NO_ENGINE};
 use crate::docker::{Engine, Life, Listed, labels};
 use crate::error::{Error, Result};
-use crate::facts::{Facts, State};
+use crate::facts::{Facts, Lack, State};
 use crate::k8s;
 use crate::spec::{ClusterName, Spec};
 use crate::world::{Access, Memory as _};
@@ -20,6 +20,18 @@ use crate::world::{Access, Memory as _};
 const LOOKS: usize = 8;
 /// How long a cluster's API may take for all that is asked of it.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a cluster that did not answer is left alone before it is asked once more. What was restarted a moment ago, or
+/// has no turn on a busy machine, is not broken, and a broken cluster is made anew.
+const PAUSE: Duration = Duration::from_secs(3);
+
+/// How closely clusters are looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// Their APIs are asked.
+    Asked,
+    /// Their containers are seen, and that is all.
+    Glanced,
+}
 
 impl Docker {
     /// Looks at one cluster, on the engine where it was made or is to be made.
@@ -41,13 +53,13 @@ impl Docker {
         if members.is_empty() && !maker.others()?.iter().any(|other| other == name.as_str()) {
             return Ok(None);
         }
-        self.facts(&engine, maker.as_ref(), name, &members)
+        self.facts(&engine, maker.as_ref(), name, &members, Depth::Asked)
             .await
             .map(Some)
     }
 
     /// Looks at all clusters; without an engine there are none but those that are known to be on one.
-    pub(super) async fn look_at_all(&self) -> Result<Vec<Facts>> {
+    pub(super) async fn look_at_all(&self, depth: Depth) -> Result<Vec<Facts>> {
         let places = self.engines.all()?;
         let elsewhere: BTreeSet<&String> = places.values().flatten().collect();
         let mut found = Vec::new();
@@ -60,7 +72,7 @@ impl Docker {
                 }
             };
             match self.engines.at(place).await {
-                Ok(engine) => found.extend(self.look_at(&engine, &is_there).await?),
+                Ok(engine) => found.extend(self.look_at(&engine, &is_there, depth).await?),
                 // Whoever may not use the engine has no clusters there either, and may have others elsewhere.
                 Err(problem)
                     if place.is_usual()
@@ -81,6 +93,7 @@ impl Docker {
         &self,
         engine: &Engine,
         is_wanted: &(dyn Fn(&String) -> bool + Sync),
+        depth: Depth,
     ) -> Result<Vec<Facts>> {
         let containers = engine.list(&[]).await?;
         let mut looks = Vec::new();
@@ -96,9 +109,10 @@ impl Docker {
                     continue;
                 }
                 let members = of(maker.as_ref(), &containers, &name);
-                looks.push(
-                    async move { self.facts(engine, maker.as_ref(), &checked, &members).await },
-                );
+                looks.push(async move {
+                    self.facts(engine, maker.as_ref(), &checked, &members, depth)
+                        .await
+                });
             }
         }
         futures::stream::iter(looks)
@@ -165,6 +179,7 @@ impl Docker {
             endpoint: None,
             kubernetes: None,
             nodes: Vec::new(),
+            missing: BTreeMap::new(),
             components: BTreeMap::new(),
             recorded: self.store.read(&context).await?,
             context,
@@ -180,14 +195,20 @@ impl Docker {
         maker: &dyn Maker,
         name: &ClusterName,
         members: &[Listed],
+        depth: Depth,
     ) -> Result<Facts> {
         let mut facts = self.blank(maker, name).await?;
         let context = facts.context.clone();
         // Whatever ksail makes carries its label, from the first container on.
-        facts.foreign = facts.recorded.is_none()
-            && !members
+        let is_begun = if members.is_empty() {
+            // Only its files are there: a run of ours may have been cut off before the first container.
+            self.store.has_journal(&context)
+        } else {
+            members
                 .iter()
-                .any(|one| one.labels.get(labels::CLUSTER) == Some(&context));
+                .any(|one| one.labels.get(labels::CLUSTER) == Some(&context))
+        };
+        facts.foreign = facts.recorded.is_none() && !is_begun;
         let control: Vec<&Listed> = members
             .iter()
             .filter(|one| maker.is_control_plane(one))
@@ -203,6 +224,13 @@ impl Docker {
             }
             return Ok(facts);
         }
+        let is_on = control.iter().any(|one| one.life == Life::Running);
+        if depth == Depth::Glanced {
+            if is_on {
+                facts.state = State::Running;
+            }
+            return Ok(facts);
+        }
         let access = maker.access(engine, name.as_str(), members).await;
         if let Ok(access) = &access {
             facts.endpoint = Some(access.server.clone());
@@ -212,11 +240,29 @@ impl Docker {
                 .await
                 .unwrap_or(false);
         }
-        if !control.iter().any(|one| one.life == Life::Running) {
+        if is_finished {
+            if let Some(why) = maker.loss(name.as_str(), members) {
+                facts.state = State::Broken(why);
+                return Ok(facts);
+            }
+            facts.missing = maker.missing(name.as_str(), members);
+            // In a cluster that is switched off as a whole it is no news that its parts are.
+            facts
+                .missing
+                .retain(|_, lack| is_on || *lack == Lack::Removed);
+        }
+        if !is_on {
             return Ok(facts);
         }
+        let is_whole = is_finished && members.iter().all(|one| one.life == Life::Running);
         let answer = match access {
-            Ok(access) => ask(&access, &mut facts).await,
+            Ok(access) => match ask(&access, &mut facts).await {
+                Err(_) if is_whole && facts.missing.is_empty() => {
+                    tokio::time::sleep(PAUSE).await;
+                    ask(&access, &mut facts).await
+                }
+                answer => answer,
+            },
             Err(problem) => Err(problem),
         };
         match answer {
@@ -225,7 +271,7 @@ impl Docker {
                 maker.correct(members, &mut facts);
             }
             // What a run left half made, or a part that was switched off, is brought on by the same steps.
-            Err(_) if !is_finished || members.iter().any(|one| one.life != Life::Running) => {}
+            Err(_) if !is_whole || !facts.missing.is_empty() => {}
             Err(problem) => {
                 facts.state = State::Broken(format!("its API does not answer: {problem}"))
             }

@@ -15,8 +15,10 @@ mod k3s;
 mod kwok;
 mod look;
 mod registry;
+mod snapshot;
 mod vanilla;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -26,17 +28,18 @@ pub(super) use job::Job;
 
 use engines::Engines;
 
+use self::look::Depth;
 use super::{decryption, installed};
 use crate::axis::{Axis as _, Distribution};
 use crate::diag::codes::model::NOT_THERE_YET;
-use crate::docker::{Engine, Listed, Settings, labels};
+use crate::docker::{Engine, Life, Listed, Settings, labels};
 use crate::error::{Error, Result};
-use crate::facts::Facts;
+use crate::facts::{Facts, Lack};
 use crate::k8s;
 use crate::spec::{ClusterName, Spec};
 use crate::state::State as Store;
 use crate::step::{Action, Network, Node};
-use crate::world::{Access, Contexts, Platform, Work};
+use crate::world::{Access, Contexts, Platform, Snapshots, Work};
 
 /// How a distribution's nodes are made of containers. Every call is an ensure: doing it twice is doing it once.
 pub(super) trait Maker: Send + Sync {
@@ -101,9 +104,47 @@ pub(super) trait Maker: Send + Sync {
         let _ = job;
         async { Ok(()) }.boxed()
     }
+    /// What the programs inside a container wrote down of themselves, by program, for evidence.
+    fn journals<'a>(
+        &'a self,
+        engine: &'a Engine,
+        member: &'a Listed,
+    ) -> BoxFuture<'a, Vec<(&'static str, String)>> {
+        let _ = (engine, member);
+        async { Vec::new() }.boxed()
+    }
+    /// What the cluster holds, as etcd's own snapshot, of a cluster that runs.
+    fn save<'a>(&'a self, job: &'a Job<'a>) -> BoxFuture<'a, Result<Vec<u8>>> {
+        async move { Err(snapshot::whole(job)) }.boxed()
+    }
+    /// Puts a snapshot in place of what a cluster holds that does not run.
+    fn restore<'a>(&'a self, job: &'a Job<'a>, saved: Vec<u8>) -> BoxFuture<'a, Result<()>> {
+        drop(saved);
+        async move { Err(snapshot::whole(job)) }.boxed()
+    }
+    /// Makes another cluster that holds what this one holds, and starts it.
+    fn fork<'a>(&'a self, job: &'a Job<'a>, other: &'a Job<'a>) -> BoxFuture<'a, Result<()>> {
+        let _ = other;
+        async move { Err(snapshot::whole(job)) }.boxed()
+    }
     /// Clusters that are known by something else than containers.
     fn others(&self) -> Result<Vec<String>> {
         Ok(Vec::new())
+    }
+    /// Parts of the control plane that should be there and are not, or do not run; only those that the run of a definition
+    /// brings back.
+    fn missing(&self, name: &str, members: &[Listed]) -> BTreeMap<String, Lack> {
+        let _ = name;
+        let off = members
+            .iter()
+            .filter(|one| self.is_control_plane(one))
+            .filter(|one| matches!(one.life, Life::Created | Life::Ended));
+        off.map(|one| (one.name.clone(), Lack::Stopped)).collect()
+    }
+    /// Why nothing brings back what the cluster held, if that is so.
+    fn loss(&self, name: &str, members: &[Listed]) -> Option<String> {
+        let _ = (name, members);
+        None
     }
     /// Corrects the facts by the containers that are there; by default a node without a container is none.
     fn correct(&self, members: &[Listed], facts: &mut Facts) {
@@ -275,7 +316,7 @@ impl dyn Maker + '_ {
     }
 
     /// The labels of what belongs to a cluster.
-    fn labels(&self, name: &str) -> std::collections::BTreeMap<String, String> {
+    fn labels(&self, name: &str) -> BTreeMap<String, String> {
         labels::owned(&self.context(name), name, self.distribution().name())
     }
 }
@@ -291,7 +332,11 @@ impl Platform for Docker {
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<Facts>>> {
-        self.look_at_all().boxed()
+        self.look_at_all(Depth::Asked).boxed()
+    }
+
+    fn glance(&self) -> BoxFuture<'_, Result<Vec<Facts>>> {
+        self.look_at_all(Depth::Glanced).boxed()
     }
 
     fn makes(&self, distribution: Distribution) -> Result<()> {
@@ -313,6 +358,10 @@ impl Platform for Docker {
 
     fn kubeconfig<'a>(&'a self, context: &'a str) -> BoxFuture<'a, Result<Access>> {
         self.access(context).boxed()
+    }
+
+    fn snapshots(&self) -> Result<&dyn Snapshots> {
+        Ok(self)
     }
 }
 

@@ -242,7 +242,7 @@ static KWOK: &[Field] = &[
         "config",
         Shape::InnerPath,
         "none",
-        "A kwok.yaml or a folder with Stage resources.",
+        "A file or folder with Stage resources; they drive the kinds that they name in place of KWOK's own.",
     ),
     field(
         "version",

@@ -45,12 +45,12 @@ impl K3s {
                 tokio::try_join!(node(job, definition, &given, member), join(job, definition))?;
             return Ok(());
         }
-        let (id, is_new) = node(job, definition, &given, member).await?;
+        let (_, is_new) = node(job, definition, &given, member).await?;
         if let Member::Agent(_) = member {
             if is_new && cluster.was_running(job).await? {
                 forget(job, name).await;
             }
-            job.engine.start(&id).await?;
+            job.engine.start(name).await?;
         }
         Ok(())
     }

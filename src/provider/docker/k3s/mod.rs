@@ -28,6 +28,9 @@ use crate::facts::Facts;
 use crate::step::{Network, Node};
 use crate::world::Access;
 
+/// Where containerd writes what it does.
+const CONTAINERD_LOG: &str = "/var/lib/rancher/k3s/agent/containerd/containerd.log";
+
 /// Makes clusters that k3d could have made.
 #[derive(Default)]
 pub(super) struct K3s {
@@ -131,6 +134,22 @@ impl Maker for K3s {
 
     fn stop<'a>(&'a self, job: &'a Job<'a>, members: &'a [Listed]) -> BoxFuture<'a, Result<()>> {
         power::stop(job, members).boxed()
+    }
+
+    fn journals<'a>(
+        &'a self,
+        engine: &'a Engine,
+        member: &'a Listed,
+    ) -> BoxFuture<'a, Vec<(&'static str, String)>> {
+        async move {
+            // The kubelet speaks in the container's own log; containerd has a file, which can be read of a stopped one, too.
+            let found = engine.get_file(&member.id, CONTAINERD_LOG).await;
+            let text = found.ok().flatten();
+            text.map(|text| ("containerd", String::from_utf8_lossy(&text).into_owned()))
+                .into_iter()
+                .collect()
+        }
+        .boxed()
     }
 
     fn correct(&self, members: &[Listed], facts: &mut Facts) {

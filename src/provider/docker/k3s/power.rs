@@ -20,14 +20,14 @@ const GRACE: i32 = 10;
 pub(super) async fn start(job: &Job<'_>, members: &[Listed]) -> Result<()> {
     let engine = job.engine;
     for one in with_role(members, "server") {
-        engine.start(&one.id).await?;
+        engine.start(&one.name).await?;
     }
     let rest = members.iter().filter(|one| role(one) != "server");
     let (balancers, rest): (Vec<&Listed>, Vec<&Listed>) =
         rest.partition(|one| role(one) == "loadbalancer");
-    try_join_all(rest.iter().map(|one| engine.start(&one.id))).await?;
+    try_join_all(rest.iter().map(|one| engine.start(&one.name))).await?;
     // It looks up everything it passes on to, so that it comes last.
-    try_join_all(balancers.iter().map(|one| engine.start(&one.id))).await?;
+    try_join_all(balancers.iter().map(|one| engine.start(&one.name))).await?;
     let Some(first) = with_role(members, "server").next() else {
         return Ok(());
     };
@@ -37,7 +37,9 @@ pub(super) async fn start(job: &Job<'_>, members: &[Listed]) -> Result<()> {
             .iter()
             .filter(|one| matches!(role(one), "server" | "agent"))
         {
-            k8s::wait_node(&client, &one.name, true, job.work.report).await?;
+            let started = engine.expect(&one.name).await?.started_at;
+            let since = started.parse().unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+            k8s::wait_return(&client, &one.name, since, job.work.report).await?;
         }
     }
     Ok(())
@@ -47,9 +49,9 @@ pub(super) async fn start(job: &Job<'_>, members: &[Listed]) -> Result<()> {
 pub(super) async fn stop(job: &Job<'_>, members: &[Listed]) -> Result<()> {
     let engine = job.engine;
     let rest = members.iter().filter(|one| role(one) != "server");
-    try_join_all(rest.map(|one| engine.stop(&one.id, GRACE))).await?;
+    try_join_all(rest.map(|one| engine.stop(&one.name, GRACE))).await?;
     let servers = with_role(members, "server");
-    try_join_all(servers.map(|one| engine.stop(&one.id, GRACE)))
+    try_join_all(servers.map(|one| engine.stop(&one.name, GRACE)))
         .await
         .map(|_| ())
 }

@@ -24,9 +24,6 @@ const LOWEST: u16 = 30_000;
 /// The version of KWOK whose form of kwok.yaml this is.
 const WRITTEN: &str = "0.8.0";
 
-/// What simulated nodes and pods go through.
-const STAGES: &str = include_str!("stages.yaml");
-
 /// The folder of one cluster.
 pub(super) struct Folder {
     root: PathBuf,
@@ -80,7 +77,7 @@ impl Folder {
 
     /// Writes what is missing and gives what goes into the containers. Keys that are there stay; so does the port,
     /// unless it is one of those tried.
-    pub(super) fn ensure(&self, images: &Images, tried: &[u16]) -> Result<Files> {
+    pub(super) fn ensure(&self, images: &Images, stages: &str, tried: &[u16]) -> Result<Files> {
         self.keys()?;
         let known = self.port()?.filter(|port| !tried.contains(port));
         let port = match known {
@@ -100,7 +97,7 @@ impl Folder {
         self.write("kubeconfig.yaml", &kubeconfig(&self.name, &outer, &pki))?;
         self.write(
             "kwok.yaml",
-            &format!("{}{STAGES}", yaml(&self.kwok_yaml(images, port))),
+            &format!("{}{stages}", yaml(&self.kwok_yaml(images, port))),
         )?;
         let mut content = BTreeMap::new();
         for component in COMPONENTS {
@@ -111,6 +108,32 @@ impl Folder {
             }
         }
         Ok(Files { port, content })
+    }
+
+    /// The image of each component.
+    pub(super) fn images(&self) -> Result<Images> {
+        let config = self.config()?.unwrap_or_default();
+        let all = config["components"].as_array().cloned().unwrap_or_default();
+        let image = |name: &str| {
+            let found = all.iter().find(|one| one["name"] == *name);
+            found.and_then(|one| Some(one["image"].as_str()?.to_string()))
+        };
+        let missing = |name: &str| {
+            let path = self.path("kwok.yaml");
+            let message = format!("{} names no image of {name}", path.display());
+            Error::new(&FOREIGN_FILE, message).help("delete the cluster and run again")
+        };
+        COMPONENTS
+            .iter()
+            .map(|name| Ok((*name, image(name).ok_or_else(|| missing(name))?)))
+            .collect()
+    }
+
+    /// Everything that kwok.yaml says beside the cluster itself: what nodes and pods go through.
+    pub(super) fn stages(&self) -> Result<String> {
+        let text = self.read("kwok.yaml")?;
+        let rest = text.split_once("\n---");
+        Ok(rest.map_or(String::new(), |(_, rest)| format!("---{rest}")))
     }
 
     /// The way to the API, ours or kwokctl's.
@@ -336,6 +359,7 @@ fn unwritable(path: &Path, cause: std::io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::provider::docker::kwok::stages::STAGES;
 
     fn images() -> Images {
         COMPONENTS
@@ -348,9 +372,9 @@ mod tests {
     fn a_second_run_finds_keys_and_port_as_they_were() {
         let home = tempfile::tempdir().unwrap();
         let folder = Folder::new(home.path(), "dev");
-        let first = folder.ensure(&images(), &[]).unwrap();
+        let first = folder.ensure(&images(), STAGES, &[]).unwrap();
         let before = std::fs::read_to_string(folder.path("kwok.yaml")).unwrap();
-        let second = folder.ensure(&images(), &[]).unwrap();
+        let second = folder.ensure(&images(), STAGES, &[]).unwrap();
         assert_eq!(first.port, second.port);
         assert_eq!(first.content, second.content);
         assert_eq!(
@@ -362,7 +386,7 @@ mod tests {
             folder.access().unwrap().server,
             format!("https://127.0.0.1:{}", first.port)
         );
-        let third = folder.ensure(&images(), &[first.port]).unwrap();
+        let third = folder.ensure(&images(), STAGES, &[first.port]).unwrap();
         assert_ne!(first.port, third.port);
         folder.remove().unwrap();
         folder.remove().unwrap();
@@ -373,7 +397,7 @@ mod tests {
     fn ports_of_others_are_left_to_them() {
         let home = tempfile::tempdir().unwrap();
         let one = Folder::new(home.path(), "one");
-        let port = one.ensure(&images(), &[]).unwrap().port;
+        let port = one.ensure(&images(), STAGES, &[]).unwrap().port;
         let two = Folder::new(home.path(), "two");
         assert_eq!(two.ports_of_others().unwrap(), [port]);
     }

@@ -4,8 +4,9 @@
 //! ```text
 //! folder      the files of a cluster: kwok.yaml, kubeconfigs, keys
 //! components  pure: the five containers and their arguments
-//! stages      what simulated nodes and pods go through
+//! stages      what simulated nodes and pods go through: KWOK's own or the user's
 //! keys        the certificate authority and the one certificate everything shows
+//! snapshot    what etcd holds: saved, put back, given to another cluster
 //! ```
 //!
 //! Files are copied into the containers, not mounted, so that the engine may be on another machine.
@@ -13,21 +14,24 @@
 mod components;
 mod folder;
 mod keys;
+mod snapshot;
+mod stages;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt as _, try_join_all};
 
-use self::components::{COMPONENTS, PROJECT};
+use self::components::{COMPONENTS, Images, PROJECT};
 use self::folder::Folder;
 use super::{Job, Maker};
 use crate::axis::Distribution;
 use crate::diag::codes::docker::PORT_TAKEN;
 use crate::diag::codes::model::NOT_THERE_YET;
-use crate::docker::{Engine, Ensured, Life, Listed};
+use crate::docker::{Engine, Ensured, Life, Listed, labels};
 use crate::error::{Error, Result};
-use crate::facts::Facts;
+use crate::facts::{Facts, Lack};
 use crate::k8s::{self, Health};
 use crate::step::{Container, Network, Node};
 use crate::world::{Access, Happening};
@@ -58,18 +62,17 @@ impl Kwok {
     }
 
     /// Makes the containers and starts etcd and the API server on a port that is free.
-    async fn raise(&self, job: &Job<'_>, version: &str) -> Result<()> {
+    ///
+    /// `data` is what etcd is to begin with, as an archive of its folder.
+    async fn raise(
+        &self,
+        job: &Job<'_>,
+        images: &Images,
+        stages: &str,
+        data: Option<&[u8]>,
+    ) -> Result<()> {
         let (engine, name) = (job.engine, job.name());
         let folder = self.folder(name);
-        let spec = job.spec()?;
-        if spec.distribution.options.contains_key("config") {
-            return Err(Error::new(
-                &NOT_THERE_YET,
-                "stages of your own are not read on Docker yet",
-            )
-            .help("leave `config` out"));
-        }
-        let images = components::images(spec, version);
         try_join_all(
             images
                 .values()
@@ -78,8 +81,8 @@ impl Kwok {
         .await?;
         let mut tried = folder.ports_of_others()?;
         for _ in 0..PORTS {
-            let files = folder.ensure(&images, &tried)?;
-            let containers = components::containers(name, &job.labels(), &images, &files);
+            let files = folder.ensure(images, stages, &tried)?;
+            let containers = components::containers(name, &job.labels(), images, &files);
             let (servers, others): (Vec<&Container>, Vec<&Container>) = containers
                 .iter()
                 .partition(|one| !one.ports.is_empty() || one.name.ends_with("-etcd"));
@@ -87,6 +90,9 @@ impl Kwok {
             let etcd = components::container_name(name, "etcd");
             let first = async {
                 try_join_all(servers.iter().map(|one| self.have(job, one))).await?;
+                if let Some(data) = data {
+                    engine.put_archive(&etcd, "/", data.to_vec()).await?;
+                }
                 tokio::try_join!(engine.start(&etcd), engine.start(&server))
             };
             let rest = try_join_all(others.iter().map(|one| self.have(job, one)));
@@ -161,11 +167,11 @@ impl Kwok {
             members.iter().filter(move |one| one.name == name)
         };
         for component in ["etcd", "kube-apiserver"] {
-            try_join_all(named(component).map(|one| job.engine.start(&one.id))).await?;
+            try_join_all(named(component).map(|one| job.engine.start(&one.name))).await?;
         }
         // The controllers are administrators: they can work while the server still sets up everyone else's rights.
         self.wait(job, Health::Answers).await?;
-        let others = try_join_all(members.iter().map(|one| job.engine.start(&one.id)));
+        let others = try_join_all(members.iter().map(|one| job.engine.start(&one.name)));
         tokio::try_join!(others, self.wait(job, Health::Ready)).map(|_| ())
     }
 }
@@ -205,7 +211,12 @@ impl Maker for Kwok {
         node: &'a Node,
         _: &'a str,
     ) -> BoxFuture<'a, Result<()>> {
-        async move { self.raise(job, &node.version).await }.boxed()
+        async move {
+            let spec = job.spec()?;
+            let images = components::images(spec, &node.version);
+            self.raise(job, &images, &stages::of(spec), None).await
+        }
+        .boxed()
     }
 
     fn bootstrap<'a>(&'a self, job: &'a Job<'a>, _: &'a str) -> BoxFuture<'a, Result<()>> {
@@ -238,8 +249,8 @@ impl Maker for Kwok {
             // The store last, and with time to write; the others hold nothing.
             let (etcd, others): (Vec<&Listed>, Vec<&Listed>) =
                 members.iter().partition(|one| one.name.ends_with("-etcd"));
-            try_join_all(others.iter().map(|one| job.engine.stop(&one.id, 0))).await?;
-            try_join_all(etcd.iter().map(|one| job.engine.stop(&one.id, 5)))
+            try_join_all(others.iter().map(|one| job.engine.stop(&one.name, 0))).await?;
+            try_join_all(etcd.iter().map(|one| job.engine.stop(&one.name, 5)))
                 .await
                 .map(|_| ())
         }
@@ -259,11 +270,53 @@ impl Maker for Kwok {
         .boxed()
     }
 
+    fn save<'a>(&'a self, job: &'a Job<'a>) -> BoxFuture<'a, Result<Vec<u8>>> {
+        self.saved(job).boxed()
+    }
+
+    fn restore<'a>(&'a self, job: &'a Job<'a>, saved: Vec<u8>) -> BoxFuture<'a, Result<()>> {
+        async move { self.put_back(job, &saved).await }.boxed()
+    }
+
+    fn fork<'a>(&'a self, job: &'a Job<'a>, other: &'a Job<'a>) -> BoxFuture<'a, Result<()>> {
+        self.forked(job, other).boxed()
+    }
+
     fn others(&self) -> Result<Vec<String>> {
         folder::clusters(&self.home)
     }
 
     fn correct(&self, _: &[Listed], _: &mut Facts) {}
+
+    fn missing(&self, name: &str, members: &[Listed]) -> BTreeMap<String, Lack> {
+        // What kwokctl made has the parts that its user chose, and it is for kwokctl to bring them back.
+        if !members
+            .iter()
+            .any(|one| one.labels.contains_key(labels::CLUSTER))
+        {
+            return BTreeMap::new();
+        }
+        let lack = |component: &&str| {
+            let part = components::container_name(name, component);
+            let lack = match members
+                .iter()
+                .find(|one| one.name == part)
+                .map(|it| it.life)
+            {
+                None => Lack::Removed,
+                Some(Life::Created | Life::Ended) => Lack::Stopped,
+                Some(Life::Running | Life::Returning) => return None,
+            };
+            Some((part, lack))
+        };
+        COMPONENTS.iter().filter_map(lack).collect()
+    }
+
+    fn loss(&self, name: &str, members: &[Listed]) -> Option<String> {
+        let store = components::container_name(name, "etcd");
+        let is_there = members.iter().any(|one| one.name == store);
+        (!is_there).then(|| format!("{store} was removed, with all that the cluster held"))
+    }
 }
 
 fn one_machine(node: &str) -> Error {

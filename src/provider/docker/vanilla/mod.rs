@@ -26,7 +26,7 @@ mod registry;
 
 use futures::future::{BoxFuture, FutureExt as _};
 
-use super::{Job, Maker};
+use super::{Job, Maker, evidence};
 use crate::axis::Distribution;
 use crate::diag::codes::docker::NO_CONTAINER;
 use crate::distribution::vanilla::{self, CLUSTER, NodeSettings, ROLE, Settings};
@@ -126,6 +126,29 @@ impl Maker for Vanilla {
 
     fn start<'a>(&'a self, job: &'a Job<'a>, members: &'a [Listed]) -> BoxFuture<'a, Result<()>> {
         life::start(job, members).boxed()
+    }
+
+    fn journals<'a>(
+        &'a self,
+        engine: &'a Engine,
+        member: &'a Listed,
+    ) -> BoxFuture<'a, Vec<(&'static str, String)>> {
+        async move {
+            if member
+                .labels
+                .get(ROLE)
+                .is_none_or(|role| role == vanilla::BALANCER)
+            {
+                return Vec::new();
+            }
+            let read = ["kubelet", "containerd"].map(|unit| async move {
+                let text = evidence::journal(engine, &member.id, unit).await;
+                text.map(|text| (unit, text))
+            });
+            let found = futures::future::join_all(read).await;
+            found.into_iter().flatten().collect()
+        }
+        .boxed()
     }
 
     fn stop<'a>(&'a self, job: &'a Job<'a>, members: &'a [Listed]) -> BoxFuture<'a, Result<()>> {
