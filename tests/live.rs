@@ -4,10 +4,12 @@
 //! it made by that name, and touches nothing else on the engine.
 
 mod engines;
+mod faults;
 mod images;
 mod k3s;
 mod kwok;
 mod leftovers;
 mod registry;
 mod stage;
+mod together;
 mod vanilla;

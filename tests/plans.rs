@@ -78,6 +78,7 @@ fn facts_after(spec: &Spec) -> Facts {
         endpoint: Some("https://127.0.0.1:6443".into()),
         kubernetes: Some(distribution::kubernetes(spec)),
         nodes,
+        missing: BTreeMap::new(),
         components,
         recorded: Some(plan::recorded(spec)),
         has_context: true,

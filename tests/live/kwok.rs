@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::stage::Stage;
 
-const IMAGES: &[&str] = &[
+pub(super) const IMAGES: &[&str] = &[
     "registry.k8s.io/etcd:3.6.10-0",
     "registry.k8s.io/kube-apiserver:v1.35.4",
     "registry.k8s.io/kube-controller-manager:v1.35.4",
@@ -93,24 +93,159 @@ fn a_killed_run_is_brought_to_its_end_by_the_next() {
     let Some(mut stage) = Stage::set(IMAGES) else {
         return;
     };
-    for (short, line) in [
-        ("k1", ": create, "),
-        ("k2", "network done"),
-        ("k3", "the API server"),
-        ("k4", "bootstrap done"),
-    ] {
-        let name = stage.name(short);
-        let script = stage.script(&definition(&name));
-        stage.kill_at(&["run", &script], line);
+    let lines = [
+        ": create, ",
+        "network done",
+        "the API server",
+        "bootstrap done",
+    ];
+    stage.survives_kills("kwok", &lines, definition, |stage, name| {
+        assert_eq!(nodes(stage, name), 2);
+    });
+}
+
+#[test]
+fn parts_that_are_taken_away_by_hand_are_seen_and_brought_back() {
+    let Some(mut stage) = Stage::set(IMAGES) else {
+        return;
+    };
+    let name = stage.name("p");
+    let script = stage.script(&definition(&name));
+    stage.good(&["run", &script]);
+    let part = |component: &str| format!("kwok-{name}-{component}");
+    let mended = |stage: &Stage, gone: &str| {
+        assert_eq!(info(stage, &name)["missing"][gone], "removed");
+        assert!(stage.good(&["plan", &script]).contains(gone));
         stage.good(&["run", &script]);
-        assert_eq!(nodes(&stage, &name), 2, "{line}");
-        assert!(
-            stage.good(&["run", &script]).contains("nothing to change"),
-            "{line}"
-        );
-        stage.good(&["cluster", "delete", &name, "--yes"]);
+        assert_eq!(nodes(stage, &name), 2);
+        assert!(stage.good(&["run", &script]).contains("nothing to change"));
+    };
+    // The API goes on answering without these two; without the server it does not.
+    let (scheduler, controller) = (part("kube-scheduler"), part("kwok-controller"));
+    stage.engine(async |engine| {
+        engine.stop(&controller, 0).await?;
+        engine.remove(&scheduler).await
+    });
+    assert_eq!(info(&stage, &name)["missing"][&controller], "stopped");
+    mended(&stage, &scheduler);
+    let server = part("kube-apiserver");
+    stage.engine(async |engine| engine.remove(&server).await);
+    mended(&stage, &server);
+
+    // What the store held is lost with it: that is never mended without consent.
+    let store = part("etcd");
+    stage.engine(async |engine| engine.remove(&store).await);
+    assert!(stage.bad(&["run", &script]).contains("wants consent"));
+    stage.good(&["run", &script, "--yes"]);
+    assert_eq!(nodes(&stage, &name), 2);
+    stage.good(&["cluster", "delete", &name, "--yes"]);
+    stage.is_gone(&format!("kwok-{name}"));
+}
+
+#[test]
+fn what_a_cluster_holds_is_saved_put_back_and_forked() {
+    let Some(mut stage) = Stage::set(IMAGES) else {
+        return;
+    };
+    let (name, other) = (stage.name("s"), stage.name("u"));
+    let script = stage.script(&definition(&name));
+    stage.good(&["run", &script]);
+    let map = |stage: &Stage, name: &str, verb: &[&str]| {
+        let context = format!("kwok-{name}");
+        let mut command = stage.command("kubectl", &["--context", &context]);
+        command.args(verb).args(["configmap", "mine"]).output().ok()
+    };
+    let is_there = |stage: &Stage, name: &str| {
+        map(stage, name, &["get"]).is_none_or(|output| output.status.success())
+    };
+    map(&stage, &name, &["create"]);
+    let file = stage.path("saved.db").display().to_string();
+    let save = ["cluster", "snapshot", "save", &name, &file];
+    stage.good(&save);
+    assert!(stage.bad(&save).contains("E0823"));
+    map(&stage, &name, &["delete"]);
+    let restore = |file: &str| {
+        vec!["cluster", "snapshot", "restore", &name, "--yes", file]
+            .into_iter()
+            .map(String::from)
+            .collect::<Vec<_>>()
+    };
+    // What is no snapshot changes nothing.
+    let arguments = restore(&script);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    assert!(stage.bad(&arguments).contains("E0823"));
+    assert_eq!(nodes(&stage, &name), 2);
+    let arguments = restore(&file);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    stage.good(&arguments);
+    assert!(is_there(&stage, &name));
+    assert_eq!(nodes(&stage, &name), 2);
+    assert!(stage.good(&["run", &script]).contains("nothing to change"));
+
+    stage.good(&["cluster", "fork", &name, &other]);
+    assert!(is_there(&stage, &other));
+    assert_eq!(nodes(&stage, &other), 2);
+    map(&stage, &other, &["delete"]);
+    assert!(is_there(&stage, &name));
+    let forked = stage.script(&definition(&other));
+    assert!(stage.good(&["run", &forked]).contains("nothing to change"));
+    for name in [&name, &other] {
+        stage.good(&["cluster", "delete", name, "--yes"]);
         stage.is_gone(&format!("kwok-{name}"));
     }
+}
+
+#[test]
+fn stages_of_the_users_drive_the_kinds_that_they_name() {
+    let Some(mut stage) = Stage::set(IMAGES) else {
+        return;
+    };
+    let name = stage.name("g");
+    let stages = r#"
+apiVersion: kwok.x-k8s.io/v1alpha1
+kind: Stage
+metadata: { name: pods-fail }
+spec:
+  resourceRef: { apiGroup: v1, kind: Pod }
+  selector:
+    matchExpressions:
+    - { key: '.status.phase', operator: NotIn, values: ["Failed"] }
+  next: { statusTemplate: "phase: Failed\nreason: AsAsked" }
+"#;
+    std::fs::write(stage.path("stages.yaml"), stages).unwrap();
+    let define = |file: &str| {
+        stage.script(&format!(
+            r#"cluster("{name}", #{{ distribution: kwok(#{{ config: "{file}" }}), provider: docker(), kubernetes: "1.35.4" }})"#
+        ))
+    };
+    std::fs::write(
+        stage.path("other.yaml"),
+        "{ kind: Metric, metadata: { name: x } }",
+    )
+    .unwrap();
+    let said = stage.bad(&["run", &define("other.yaml")]);
+    assert!(said.contains("only stages are read"), "{said}");
+    let script = define("stages.yaml");
+    stage.good(&["run", &script]);
+    // Nodes go on as KWOK's own stages have it.
+    assert_eq!(nodes(&stage, &name), 1);
+    assert!(stage.good(&["run", &script]).contains("nothing to change"));
+    let context = format!("kwok-{name}");
+    let kubectl = |arguments: &[&str]| {
+        stage.tool(
+            "kubectl",
+            &[&["--context", context.as_str()], arguments].concat(),
+        )
+    };
+    kubectl(&["run", "one", "--image=busybox"]);
+    kubectl(&[
+        "wait",
+        "pod/one",
+        "--for=jsonpath={.status.reason}=AsAsked",
+        "--timeout=30s",
+    ]);
+    stage.good(&["cluster", "delete", &name, "--yes"]);
+    stage.is_gone(&context);
 }
 
 #[test]

@@ -46,14 +46,53 @@ fn leftovers_are_shown_then_removed_and_nothing_else() {
         1
     );
     // What other runs on this engine left behind is none of this test's business.
-    stage.engine(async |engine| {
-        engine.remove(&container.name).await?;
-        engine.remove_network(&network.name).await?;
-        engine.remove_volume(&name).await?;
-        engine.remove(&bystander.name).await
-    });
+    assert!(stage.good(&["gc", &context, "--yes"]).contains("removed"));
     stage.is_gone(&context);
+    let volumes = stage.engine(async |engine| engine.volumes("ksail.dev/cluster").await);
+    assert!(!volumes.contains_key(&name), "{volumes:?}");
+    let left = stage.engine(async |engine| engine.inspect(&bystander.name).await);
+    assert!(left.is_some());
+    stage.engine(async |engine| engine.remove(&bystander.name).await);
     assert!(!stage.good(&["gc"]).contains(&name));
+}
+
+/// Waits, by the engine's own word, until a container is removed.
+fn removed(stage: &Stage, label: &str) {
+    stage.engine(async |engine| {
+        let mut events = engine.events(label);
+        while !engine.list(&[label]).await?.is_empty() {
+            let next = futures::StreamExt::next(&mut events);
+            let _ = tokio::time::timeout(std::time::Duration::from_secs(5), next).await;
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_cluster_with_a_time_to_live_removes_itself() {
+    let Some(mut stage) = Stage::set(super::kwok::IMAGES) else {
+        return;
+    };
+    let name = stage.name("l");
+    let context = format!("kwok-{name}");
+    let script = stage.script(&format!(
+        r#"cluster("{name}", #{{ distribution: kwok(), provider: docker(), kubernetes: "1.35.4", ttl: "20s" }})"#
+    ));
+    stage.good(&["run", &script]);
+    let info = stage.good(&["cluster", "info", &name, "--output", "json"]);
+    let facts: serde_json::Value = serde_json::from_str(&info).unwrap();
+    assert!(facts["expires"].as_u64().is_some(), "{facts}");
+    removed(&stage, &format!("ksail.dev/cluster={context}"));
+    // Its last container is gone; the process that removes it goes on with the rest, and deleting waits for it.
+    let busy = |said: &str| said.contains("E0603");
+    while busy(&crate::home::text(&stage.ksail(&[
+        "cluster",
+        "delete",
+        "--if-exists",
+        &context,
+        "--yes",
+    ]))) {}
+    stage.is_gone(&context);
 }
 
 #[test]

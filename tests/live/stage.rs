@@ -16,6 +16,8 @@ pub(crate) struct Stage {
     /// What the names of this run's clusters begin with.
     prefix: String,
     clusters: Vec<String>,
+    /// Where the programs find the engine, if not where this test does.
+    host: Option<String>,
     _lock: File,
 }
 
@@ -60,8 +62,14 @@ impl Stage {
             engine,
             prefix: format!("live{}", std::process::id()),
             clusters: Vec::new(),
+            host: None,
             _lock: lock,
         })
+    }
+
+    /// Has programs find the engine at another address.
+    pub(crate) fn move_engine(&mut self, host: Option<String>) {
+        self.host = host;
     }
 
     /// A name for a cluster, which is removed at the end.
@@ -84,7 +92,12 @@ impl Stage {
     /// A program in the home, with the engine in reach.
     pub(crate) fn command(&self, program: &str, arguments: &[&str]) -> Command {
         let mut command = self.home.command(program);
-        match std::env::var_os("DOCKER_HOST") {
+        match self
+            .host
+            .clone()
+            .map(Into::into)
+            .or_else(|| std::env::var_os("DOCKER_HOST"))
+        {
             Some(host) => command.env("DOCKER_HOST", host),
             None => command.env_remove("DOCKER_HOST"),
         };
@@ -136,6 +149,28 @@ impl Stage {
         child.wait().unwrap();
         assert!(said.contains(line), "{line:?} was never said:\n{said}");
         said
+    }
+
+    /// Kills a run at each of these lines, each time of a new cluster, and holds that the next run brings it to its end:
+    /// what `check` says of it, then nothing to change, then nothing left.
+    pub(crate) fn survives_kills(
+        &mut self,
+        prefix: &str,
+        lines: &[&str],
+        definition: impl Fn(&str) -> String,
+        check: impl Fn(&Self, &str),
+    ) {
+        for (at, line) in lines.iter().enumerate() {
+            let name = self.name(&format!("k{at}"));
+            let script = self.script(&definition(&name));
+            self.kill_at(&["run", &script], line);
+            self.good(&["run", &script]);
+            check(self, &name);
+            let again = self.good(&["run", &script]);
+            assert!(again.contains("nothing to change"), "{line}\n{again}");
+            self.good(&["cluster", "delete", &name, "--yes"]);
+            self.is_gone(&format!("{prefix}-{name}"));
+        }
     }
 
     /// Runs another program and gives its standard output; `None`, with the reason printed, if it is not there.

@@ -212,24 +212,16 @@ fn a_killed_run_is_brought_to_its_end_by_the_next() {
     let Some(mut stage) = Stage::set(IMAGES) else {
         return;
     };
-    for (short, line) in [
-        ("k1", "network done"),
-        ("k2", "-control-plane done"),
-        ("k3", "Checking kube-apiserver"),
-        ("k4", "bootstrap done"),
-    ] {
-        let name = stage.name(short);
-        let script = stage.script(&definition(&name, ""));
-        stage.kill_at(&["run", &script], line);
-        stage.good(&["run", &script]);
-        assert_eq!(roles(&stage, &name), ["control-plane"], "{line}");
-        assert!(
-            stage.good(&["run", &script]).contains("nothing to change"),
-            "{line}"
-        );
-        stage.good(&["cluster", "delete", &name, "--yes"]);
-        stage.is_gone(&format!("kind-{name}"));
-    }
+    let lines = [
+        "network done",
+        "-control-plane done",
+        "Checking kube-apiserver",
+        "bootstrap done",
+    ];
+    let alone = |name: &str| definition(name, "");
+    stage.survives_kills("kind", &lines, alone, |stage, name| {
+        assert_eq!(roles(stage, name), ["control-plane"]);
+    });
 }
 
 #[test]
