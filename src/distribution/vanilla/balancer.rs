@@ -47,6 +47,9 @@ pub(super) fn targets(settings: &Settings) -> String {
         "connect_timeout": "0.25s",
         "type": "STRICT_DNS",
         "lb_policy": "ROUND_ROBIN",
+        // Where less than half of its targets are well, Envoy tries them all; here one is well at first, and the others
+        // do not even listen.
+        "common_lb_config": { "healthy_panic_threshold": { "value": 0 } },
         "dns_lookup_family": if is_v6 { "AUTO" } else { "V4_PREFERRED" },
         "health_checks": [{
             "timeout": "3s", "interval": "2s", "unhealthy_threshold": 2, "healthy_threshold": 1,

@@ -31,7 +31,7 @@ pub(super) async fn join(job: &Job<'_>, settings: &Settings, node: &NodeSettings
         return Ok(());
     }
     // A machine that was removed by hand leaves its node behind, and kubeadm refuses to take the name again.
-    life::answers(job, 1).await?;
+    life::answers(job, 3).await?;
     let client = job.client().await?;
     k8s::ensure_nodes(&client, &[], std::slice::from_ref(&node.name)).await?;
     let first = settings.control_planes().next();
