@@ -86,11 +86,11 @@ pub(super) fn carry_mirrors(session: &Session, options: &mut Options) -> Result<
             if file.ends_with(".toml")
                 && let Err(cause) = toml::from_str::<toml::Table>(&text)
             {
-                return Err(input::unreadable(
-                    std::path::Path::new(&format!("{inner}/{file}")),
+                let path = format!("{inner}/{file}");
+                return Err(at(input::unreadable(
+                    std::path::Path::new(&path),
                     format!("it is no TOML: {cause}"),
-                ))
-                .map_err(at);
+                )));
             }
             files.insert(format!("{host}/{file}"), Tree::Text(text));
         }

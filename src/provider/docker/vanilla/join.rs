@@ -31,19 +31,24 @@ pub(super) async fn join(job: &Job<'_>, settings: &Settings, node: &NodeSettings
         return Ok(());
     }
     // A machine that was removed by hand leaves its node behind, and kubeadm refuses to take the name again.
-    life::answers(job, 3).await?;
+    // Behind a load balancer one answer says little about the next.
+    life::answers(job, if settings.is_balanced() { 3 } else { 1 }).await?;
     let client = job.client().await?;
     k8s::ensure_nodes(&client, &[], std::slice::from_ref(&node.name)).await?;
     let first = settings.control_planes().next();
     let first = first.map(|first| first.name.as_str()).unwrap_or_default();
-    let mut files = read_all(job, first, SHARED).await?;
+    let shared = match node.role {
+        Role::ControlPlane => SHARED,
+        // A worker vouches for nobody and only has to know whom it trusts.
+        Role::Worker => SHARED.get(..1).unwrap_or_default(),
+    };
+    let mut files = read_all(job, first, shared).await?;
     let authority = files
         .first()
         .map(|file| file.content.expose())
         .unwrap_or_default();
     let found = file(DISCOVERY, 0o600, discovery(settings, authority));
     if node.role == Role::Worker {
-        // A worker vouches for nobody.
         files.clear();
     } else {
         files.extend(oidc_authority(settings));

@@ -29,10 +29,15 @@ const LEAD: &str = "iptables -t nat -C OUTPUT -p tcp -d $0 --dport 2380 -j DNAT 
     iptables -t nat -A OUTPUT -p tcp -d $0 --dport 2380 -j DNAT --to-destination $1:2380";
 /// Takes that back, as often as it was done.
 const LET_GO: &str = "while iptables -t nat -D OUTPUT -p tcp -d $0 --dport 2380 -j DNAT --to-destination $1:2380 2>/dev/null; do :; done";
-/// Runs etcdctl beside etcd, with the certificate that its own probes use.
+/// Runs etcdctl in the container of etcd, with the certificate that its own probes use.
 const ETCDCTL: &str = r#"pki=/etc/kubernetes/pki/etcd
-exec crictl exec "$(crictl ps --name '^etcd$' -q | head -n 1)" etcdctl --endpoints=https://127.0.0.1:2379 \
-  --cacert=$pki/ca.crt --cert=$pki/healthcheck-client.crt --key=$pki/healthcheck-client.key "$@""#;
+for id in $(ctr -n k8s.io containers ls -q 'labels."io.kubernetes.container.name"==etcd'); do
+  ctr -n k8s.io tasks ls | grep -q "^$id .*RUNNING" || continue
+  exec ctr -n k8s.io tasks exec --exec-id "ksail$$" "$id" etcdctl --endpoints=https://127.0.0.1:2379 \
+    --cacert=$pki/ca.crt --cert=$pki/healthcheck-client.crt --key=$pki/healthcheck-client.key "$@"
+done
+echo "etcd does not run" >&2
+exit 1"#;
 
 /// A control plane that runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
