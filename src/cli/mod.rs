@@ -2,6 +2,7 @@
 //!
 //! To add a command: a file with its arguments and `run`, a variant of `Command` and an arm in `dispatch`.
 
+mod background;
 mod check;
 mod cipher;
 mod cluster;
@@ -9,14 +10,12 @@ mod completion;
 mod display;
 mod doc;
 mod doctor;
-mod embedded;
 mod explain;
 mod gc;
 mod machine;
 mod man;
 mod passphrase;
 mod plan;
-mod reaper;
 mod repl;
 mod run;
 mod scripted;
@@ -27,6 +26,8 @@ mod test;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+
+use background::Background;
 
 use crate::diag::Kind;
 use crate::error::Result;
@@ -120,13 +121,10 @@ enum Command {
     Completion(completion::Args),
     /// Write the manual pages
     Man(man::Args),
-    #[command(hide = true)]
-    Embedded(embedded::Args),
-    #[command(hide = true)]
-    Reaper(reaper::Args),
 }
 
 /// What every command gets.
+#[derive(Default)]
 pub(crate) struct Context {
     pub(crate) output: Output,
     pub(crate) color: Color,
@@ -137,6 +135,9 @@ pub fn main() -> ExitCode {
     // Two providers of cryptography are in reach; without a choice the first TLS client would fail.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let arguments: Vec<std::ffi::OsString> = std::env::args_os().collect();
+    if let Some(background) = Background::asked(&arguments) {
+        return ended(background.run(), &Context::default());
+    }
     let mut command = Root::command();
     // `run FILE --help` tells the script's parameters too.
     if let Some(text) = scripted::parameters_help(&arguments) {
@@ -158,14 +159,16 @@ pub fn main() -> ExitCode {
         output: root.output,
         color: root.color,
     };
-    match dispatch(root.command, &cx) {
-        Ok(code) => code,
-        Err(error) => {
-            let code = exit_code(error.kind());
-            show::error(error, &cx);
-            code
-        }
-    }
+    ended(dispatch(root.command, &cx), &cx)
+}
+
+/// The exit code of what was done; a problem is shown.
+fn ended(result: Result<ExitCode>, cx: &Context) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        let code = exit_code(error.kind());
+        show::error(error, cx);
+        code
+    })
 }
 
 fn dispatch(command: Command, cx: &Context) -> Result<ExitCode> {
@@ -184,8 +187,6 @@ fn dispatch(command: Command, cx: &Context) -> Result<ExitCode> {
         Command::Repl(args) => repl::run(&args, cx),
         Command::Completion(args) => completion::run(&args),
         Command::Man(args) => man::run(&args),
-        Command::Embedded(args) => embedded::run(&args),
-        Command::Reaper(args) => reaper::run(&args),
     }
 }
 
