@@ -10,6 +10,7 @@ pub mod discovery;
 mod encoding;
 pub mod follow;
 mod health;
+mod input;
 mod logs;
 mod metrics;
 pub mod negotiate;
@@ -34,7 +35,7 @@ use super::server::Server;
 use body::Body;
 use path::Path;
 use query::Query;
-pub(super) use resource::{object_of, options_of};
+pub(super) use input::{object_of, options_of};
 use status::Status;
 
 /// An answer before it becomes HTTP.

@@ -7,19 +7,19 @@ use http::{Method, header};
 use serde_json::{Value, json};
 
 use super::body::Body;
+use super::input::{deletion_of, edit_of, noted_object_of, options_of};
 use super::negotiate::{self, Form};
 use super::path::Target;
-use super::query;
 use super::read::{self, Filter};
 use super::registry::Kind;
-use super::status::{Cause, Status};
+use super::status::Status;
 use super::{Answer, Call, follow, subresource};
 use crate::embedded::access::rbac::{self, Attempt};
 use crate::embedded::access::review;
 use crate::embedded::proto;
 use crate::embedded::store::Object;
 use crate::embedded::table::{self, Include};
-use crate::embedded::write::{self, Deletion, Options, Part, Removed, patch::Patch};
+use crate::embedded::write::{self, Part, Removed, Validation, twice};
 
 /// Answers a request about objects.
 pub(super) async fn answer(call: Call<'_>, target: Target, path: &str) -> Result<Answer, Status> {
@@ -197,47 +197,6 @@ pub(super) fn find(
         .ok_or_else(|| Status::not_found(kind, &target.name))
 }
 
-/// How a request changes what it is about.
-pub(super) type Edit = Box<dyn Fn(&Value) -> Result<Value, Status> + Send + Sync>;
-
-/// Reads the change that a PUT or a PATCH describes.
-pub(super) fn edit_of(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Edit, Status> {
-    let (kind, name) = (Arc::clone(kind), target.name.clone());
-    if call.method == Method::PUT {
-        let value = object_of(call, &kind.kind)?;
-        let revision = value.pointer("/metadata/resourceVersion");
-        let free = revision.is_none_or(|revision| revision == "" || revision == "0");
-        // Custom objects are never replaced without saying which revision the writer saw.
-        if free && kind.custom.is_some() && target.subresource != "scale" {
-            let detail = "must be specified for an update";
-            let cause = Cause::invalid("metadata.resourceVersion", &0.into(), detail);
-            let mut named = (*kind).clone();
-            named.kind.clone_from(&kind.plural);
-            let mut status = Status::invalid(&named, &name, &[cause]);
-            status.message = format!(
-                "{} \"{name}\" is invalid: metadata.resourceVersion: Invalid value: 0: {detail}",
-                kind.resource()
-            );
-            return Err(status);
-        }
-        return Ok(Box::new(move |_| Ok(value.clone())));
-    }
-    let patch = Patch::read(call.header(header::CONTENT_TYPE), &call.body)?;
-    Ok(Box::new(move |current| {
-        let next = patch.apply(&kind, &name, current)?;
-        let uid = |value: &Value| value.pointer("/metadata/uid").cloned();
-        match uid(&next) {
-            Some(new) if new != "" && Some(&new) != uid(current).as_ref() => {
-                // The real server checks this twice and says so twice, but not in its message.
-                let cause = Cause::invalid("metadata.uid", &new, "field is immutable");
-                let status = Status::invalid(&kind, &name, std::slice::from_ref(&cause));
-                Err(status.causes(&[cause.clone(), cause]))
-            }
-            _ => Ok(next),
-        }
-    }))
-}
-
 fn list(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, Status> {
     let filter = Filter::new(kind, &target.namespace, &call.query)?;
     let page = read::list(call.server, kind, &filter, &call.query)?;
@@ -300,75 +259,6 @@ fn watch(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, S
     })
 }
 
-/// Reads the object that a request carries, which should be of a kind.
-pub(in crate::embedded) fn object_of(call: &Call<'_>, wanted: &str) -> Result<Value, Status> {
-    let media = call.header(header::CONTENT_TYPE);
-    match media.split(';').next().unwrap_or_default().trim() {
-        "" | "application/json" => {
-            serde_json::from_slice(&call.body).map_err(|cause| unreadable(call, wanted, &cause))
-        }
-        "application/yaml" => write::patch::yaml(&call.body),
-        proto::MEDIA => proto::decode(&call.body).map_err(|why| Status::bad_request(why.0)),
-        _ => Err(Status::new(
-            415,
-            "UnsupportedMediaType",
-            "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf",
-        )),
-    }
-}
-
-/// What is wrong with a body that is no JSON, with its beginning.
-fn unreadable(call: &Call<'_>, wanted: &str, cause: &serde_json::Error) -> Status {
-    const SHOWN: usize = 80;
-    let text = String::from_utf8_lossy(&call.body);
-    let mut begin: String = text.chars().take(SHOWN).collect();
-    if begin.is_empty() {
-        begin.push_str("<empty>");
-    } else if begin.len() < text.len() {
-        begin.push_str(" ...");
-    }
-    Status::bad_request(format!(
-        "the object provided is unrecognized (must be of type {wanted}): couldn't get version/kind; json parse error: {} ({begin})",
-        write::patch::json_error(cause)
-    ))
-}
-
-pub(in crate::embedded) fn options_of(call: &Call<'_>) -> Result<Options, Status> {
-    let of = match call.method {
-        Method::PUT => "UpdateOptions",
-        Method::PATCH => "PatchOptions",
-        Method::DELETE => "DeleteOptions",
-        _ => "CreateOptions",
-    };
-    let agent = call.header(header::USER_AGENT);
-    let agent = agent.split('/').next().unwrap_or_default();
-    let manager = match call.query.text("fieldManager") {
-        "" if agent.is_empty() => "unknown",
-        "" => agent,
-        manager if manager.len() > 128 => {
-            let cause = Cause::too_long("fieldManager", 128);
-            return Err(Status::invalid_options(of, &[cause]));
-        }
-        manager => manager,
-    };
-    let force = call.query.maybe_flag("force");
-    let applies = call
-        .header(header::CONTENT_TYPE)
-        .starts_with(write::patch::APPLY);
-    if of == "PatchOptions" && force.is_some() && !applies {
-        let cause = Cause::forbidden("force", "may not be specified for non-apply patch");
-        return Err(Status::invalid_options(of, &[cause]));
-    }
-    Ok(Options {
-        user: call.user.clone(),
-        manager: manager.to_owned(),
-        subresource: String::new(),
-        dry_run: call.query.dry_run(of)?,
-        validation: call.query.validation(of)?,
-        force: force.unwrap_or(false),
-    })
-}
-
 fn part_of(target: &Target) -> Part {
     match target.subresource.as_str() {
         "" => Part::Main,
@@ -383,8 +273,8 @@ fn written(kind: &Kind, written: write::Written) -> Answer {
 }
 
 async fn create(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, Status> {
-    let options = options_of(call)?;
-    let value = object_of(call, &kind.kind)?;
+    let mut options = options_of(call)?;
+    let value = noted_object_of(call, &kind.kind, &mut options.twice)?;
     let done = write::create(call.server, kind, &target.namespace, value, &options).await?;
     Ok(written(kind, done))
 }
@@ -397,13 +287,22 @@ async fn update(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<An
         if call.query.text("fieldManager").is_empty() {
             options.manager.clear();
         }
-        let config = write::patch::yaml(&call.body)?;
+        let (config, notes) = twice::yaml(&call.body)?;
+        if let (Some(note), Validation::Strict) = (notes.first(), options.validation) {
+            return Err(Status::bad_request(format!(
+                "error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n  {note}"
+            )));
+        }
         let (namespace, name) = (&target.namespace, &target.name);
         let part = part_of(target);
-        let done = write::apply(call.server, kind, namespace, name, part, config, &options).await?;
+        let mut done =
+            write::apply(call.server, kind, namespace, name, part, config, &options).await?;
+        if options.validation == Validation::Warn {
+            done.warnings.extend(notes);
+        }
         return Ok(written(kind, done));
     }
-    let edit = edit_of(call, kind, target)?;
+    let edit = edit_of(call, kind, target, &mut options)?;
     let part = target.subresource.as_str();
     let next = |current: &Value| Ok(subresource::confine_to(part, current, edit(current)?));
     let done = write::change(
@@ -417,58 +316,6 @@ async fn update(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<An
     )
     .await?;
     Ok(written(kind, done))
-}
-
-fn deletion_of(call: &Call<'_>) -> Result<(Deletion, bool), Status> {
-    let body: Value = match call.body.is_empty() {
-        true => Value::Null,
-        false => object_of(call, "DeleteOptions")?,
-    };
-    deletion_from(call, &body, "")
-}
-
-/// Reads how to delete from a part of a body, and from the query where the body says nothing.
-pub(super) fn deletion_from(
-    call: &Call<'_>,
-    body: &Value,
-    at: &str,
-) -> Result<(Deletion, bool), Status> {
-    let body = body.pointer(at).unwrap_or(&Value::Null);
-    let text = |at: &str| body.pointer(at).and_then(Value::as_str);
-    let propagation = match text("/propagationPolicy") {
-        Some(policy) => query::propagation(policy)?,
-        None => call.query.propagation()?,
-    };
-    let orphans = body
-        .get("orphanDependents")
-        .and_then(Value::as_bool)
-        .or_else(|| call.query.maybe_flag("orphanDependents"));
-    if let (Some(_), Some(_)) = (propagation, orphans) {
-        let said = text("/propagationPolicy").unwrap_or(call.query.text("propagationPolicy"));
-        let detail = "orphanDependents and deletionPropagation cannot be both set";
-        let cause = Cause::invalid("propagationPolicy", &said.into(), detail);
-        return Err(Status::invalid_options("DeleteOptions", &[cause]));
-    }
-    let propagation = propagation.or(match orphans {
-        Some(true) => Some(write::Propagation::Orphan),
-        Some(false) => Some(write::Propagation::Background),
-        None => None,
-    });
-    let grace = body.get("gracePeriodSeconds").and_then(Value::as_u64);
-    let deletion = Deletion {
-        grace: match grace {
-            Some(grace) => Some(grace),
-            None => call.query.number("gracePeriodSeconds")?,
-        },
-        propagation,
-        uid: text("/preconditions/uid").map(str::to_owned),
-        revision: text("/preconditions/resourceVersion").map(str::to_owned),
-    };
-    let dry = body
-        .get("dryRun")
-        .and_then(Value::as_array)
-        .is_some_and(|list| list.iter().any(|value| value == "All"));
-    Ok((deletion, dry))
 }
 
 async fn delete(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, Status> {

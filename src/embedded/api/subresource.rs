@@ -12,7 +12,7 @@ use super::path::Target;
 use super::registry::Kind;
 use super::selector::LabelSelector;
 use super::status::{Cause, Status};
-use super::{Answer, Call, logs, resource};
+use super::{Answer, Call, input, logs, resource};
 use crate::embedded::write::{self, Options, Part};
 
 /// Answers a request about a part; `None` if the part is written like the object itself.
@@ -196,8 +196,8 @@ async fn scale(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Ans
         let object = resource::find(call, kind, target)?;
         return Ok(Answer::json(200, &scale_of(kind, &object.value())));
     }
-    let options = resource::options_of(call)?;
-    let edit = resource::edit_of(call, kind, target)?;
+    let mut options = input::options_of(call)?;
+    let edit = input::edit_of(call, kind, target, &mut options)?;
     let paths = scale_paths(kind);
     let next = |current: &Value| {
         let before = scale_of(kind, current);
@@ -244,8 +244,8 @@ async fn scale(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Ans
 }
 
 async fn bind(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, Status> {
-    let binding = resource::object_of(call, "Binding")?;
-    let options = resource::options_of(call)?;
+    let binding = input::object_of(call, "Binding")?;
+    let options = input::options_of(call)?;
     bind_pod(call.server, kind, target, &binding, &options).await?;
     let status = json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201,
@@ -298,14 +298,14 @@ fn set_condition(value: &mut Value, kind: &str, status: &str) {
 }
 
 async fn evict(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, Status> {
-    let eviction = resource::object_of(call, "Eviction")?;
+    let eviction = input::object_of(call, "Eviction")?;
     let named = eviction.pointer("/metadata/name").and_then(Value::as_str);
     if named.is_some_and(|named| named != target.name) {
         let message = "name in URL does not match name in Eviction object";
         return Err(Status::bad_request(message));
     }
-    let mut options = resource::options_of(call)?;
-    let (deletion, dry) = resource::deletion_from(call, &eviction, "/deleteOptions")?;
+    let mut options = input::options_of(call)?;
+    let (deletion, dry) = input::deletion_from(call, &eviction, "/deleteOptions")?;
     options.dry_run |= dry;
     let pod = resource::find(call, kind, target)?;
     let value = pod.value();
@@ -404,7 +404,7 @@ async fn spend_budget(
 
 /// `POST /bindings`: the old place of a pod's binding.
 pub(super) async fn bind_collection(call: &Call<'_>, target: &Target) -> Result<Answer, Status> {
-    let binding = resource::object_of(call, "Binding")?;
+    let binding = input::object_of(call, "Binding")?;
     let name = binding.pointer("/metadata/name").and_then(Value::as_str);
     let target = Target {
         name: name.unwrap_or_default().to_owned(),
@@ -414,7 +414,7 @@ pub(super) async fn bind_collection(call: &Call<'_>, target: &Target) -> Result<
         .server
         .kind("", "pods")
         .ok_or_else(Status::no_such_path)?;
-    let options = resource::options_of(call)?;
+    let options = input::options_of(call)?;
     bind_pod(call.server, &pods, &target, &binding, &options).await?;
     let done = Status::new(201, "", "");
     Ok(Answer::json(201, &done.to_json()))

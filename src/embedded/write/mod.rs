@@ -21,6 +21,7 @@ pub mod patch;
 mod rules;
 mod schema;
 mod strategic;
+pub(super) mod twice;
 mod unknown;
 pub(super) mod validations;
 
@@ -79,6 +80,8 @@ pub struct Options {
     pub validation: Validation,
     /// Whether to take over fields that others own.
     pub force: bool,
+    /// What is to be said of keys that the body has twice.
+    pub twice: Vec<String>,
 }
 
 impl Options {
@@ -92,6 +95,7 @@ impl Options {
             dry_run: false,
             validation: Validation::Ignore,
             force: false,
+            twice: Vec::new(),
         }
     }
 }
@@ -149,7 +153,7 @@ pub async fn apply(
             typed("kind")
         )));
     }
-    let mut warnings = unknown::check_applied(kind, &mut config, options.validation)?;
+    let mut warnings = unknown::check_applied(kind, &mut config, options)?;
     meta::name_config(kind, namespace, name, &mut config)?;
     let exists = server.get(kind, namespace, name).is_some();
     let mut written = if exists || part != Part::Main {
@@ -197,7 +201,7 @@ async fn create_as(
     options: &Options,
     how: How,
 ) -> Result<Written, Status> {
-    let mut warnings = unknown::check(kind, &mut value, options.validation)?;
+    let mut warnings = unknown::check(kind, &mut value, options)?;
     let config = (how == How::Apply).then(|| value.clone());
     let generated = meta::complete_new(kind, namespace, &mut value)?;
     rules::before_create(kind, &mut value);
@@ -311,7 +315,7 @@ async fn change_as(
         let mut warnings = Vec::new();
         // An applied configuration was checked before it was laid over; what is stored was checked when it came.
         if how == How::Update && !options.manager.is_empty() {
-            warnings = unknown::check(kind, &mut value, options.validation)?;
+            warnings = unknown::check(kind, &mut value, options)?;
         }
         let pinned = meta::check_same(kind, namespace, name, &before, &mut value)?;
         rules::confine(kind, part, &before, &mut value);

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::strategic;
+use super::{strategic, twice};
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::Status;
 use crate::embedded::proto::shape::Shape;
@@ -19,16 +19,23 @@ pub enum Patch {
     Merge(Value),
     /// A piece to lay over the object by the lists' own merge keys.
     Strategic(Value),
-    /// What one manager wants to be true.
-    Apply(Value),
+    /// What one manager wants to be true, which is not laid over anything here.
+    Apply,
 }
 
 impl Patch {
     /// Reads a patch of a media type.
-    pub fn read(media: &str, body: &[u8]) -> Result<Self, Status> {
+    ///
+    /// What is to be said of keys that the text has twice is added to the notes.
+    pub fn read(media: &str, body: &[u8], notes: &mut Vec<String>) -> Result<Self, Status> {
         let media = media.split(';').next().unwrap_or_default().trim();
-        let json =
-            || serde_json::from_slice::<Value>(body).map_err(|cause| decoding(&json_error(&cause)));
+        let mut json = || match twice::json(body) {
+            Ok((value, more)) => {
+                notes.extend(more);
+                Ok(value)
+            }
+            Err(cause) => Err(decoding(&json_error(&cause))),
+        };
         match media {
             "application/json-patch+json" => match json()? {
                 list @ Value::Array(_) => serde_json::from_value(list)
@@ -41,7 +48,7 @@ impl Patch {
             },
             "application/merge-patch+json" => Ok(Self::Merge(json()?)),
             "application/strategic-merge-patch+json" => Ok(Self::Strategic(json()?)),
-            APPLY => Ok(Self::Apply(yaml(body)?)),
+            APPLY => Ok(Self::Apply),
             _ => Err(
                 Status::new(415, "UnsupportedMediaType", "415: Unsupported Media Type")
                     .with_details(),
@@ -71,7 +78,7 @@ impl Patch {
                 ));
             }
             Self::Strategic(patch) => strategic::merge(&mut next, patch, Shape::of(kind))?,
-            Self::Apply(_) => return Err(Status::bad_request(format!("cannot apply {name} here"))),
+            Self::Apply => return Err(Status::bad_request(format!("cannot apply {name} here"))),
         }
         Ok(next)
     }
@@ -117,18 +124,6 @@ pub fn json_error(cause: &serde_json::Error) -> String {
     }
 }
 
-/// Reads YAML, of which JSON is a part.
-pub fn yaml(body: &[u8]) -> Result<Value, Status> {
-    if let Ok(value) = serde_json::from_slice(body) {
-        return Ok(value);
-    }
-    let text = std::str::from_utf8(body)
-        .map_err(|_| Status::bad_request("the body of the request is not UTF-8"))?;
-    let options = serde_saphyr::options! { legacy_octal_numbers: true };
-    serde_saphyr::from_str_with_options(text, options)
-        .map_err(|cause| Status::bad_request(format!("error decoding YAML: {cause}")))
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -145,7 +140,7 @@ mod tests {
             {"op": "add", "path": "/metadata/finalizers", "value": ["a/b"]},
         ]);
         let media = "application/json-patch+json";
-        let patch = Patch::read(media, steps.to_string().as_bytes()).unwrap();
+        let patch = Patch::read(media, steps.to_string().as_bytes(), &mut Vec::new()).unwrap();
         let before = json!({"metadata": {"name": "a"}});
         let after = patch.apply(&kind, "a", &before).unwrap();
         assert_eq!(after["metadata"]["finalizers"], json!(["a/b"]));

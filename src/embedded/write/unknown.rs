@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Validation;
+use super::{Options, Validation, twice};
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::Status;
 use crate::embedded::proto::shape::{Form, Shape};
@@ -12,18 +12,18 @@ use crate::embedded::quantity;
 pub(super) fn check(
     kind: &Kind,
     value: &mut Value,
-    validation: Validation,
+    options: &Options,
 ) -> Result<Vec<String>, Status> {
-    look_through(kind, value, validation, false)
+    look_through(kind, value, options, false)
 }
 
 /// The same for a configuration that is applied, which may only say what the schema knows.
 pub(super) fn check_applied(
     kind: &Kind,
     value: &mut Value,
-    validation: Validation,
+    options: &Options,
 ) -> Result<Vec<String>, Status> {
-    look_through(kind, value, validation, true)
+    look_through(kind, value, options, true)
 }
 
 fn undeclared(kind: &Kind, value: &Value, fields: &[String]) -> Status {
@@ -49,10 +49,13 @@ fn undeclared(kind: &Kind, value: &Value, fields: &[String]) -> Status {
 fn look_through(
     kind: &Kind,
     value: &mut Value,
-    validation: Validation,
+    options: &Options,
     applied: bool,
 ) -> Result<Vec<String>, Status> {
-    let mut found = Found::default();
+    let mut found = Found {
+        twice: options.twice.clone(),
+        ..Found::default()
+    };
     let root = Shape::of(kind);
     let Some(object) = value.as_object_mut() else {
         return Err(Status::bad_request(
@@ -66,29 +69,28 @@ fn look_through(
         }
         let shape = root.field(&name);
         match (shape, object.get_mut(&name)) {
-            (Some(shape), Some(value)) => found.look(value, shape, &name, &kind.kind),
+            (Some(shape), Some(value)) => {
+                found.look(value, shape, &name, &kind.kind);
+                found.see(&name);
+            }
             (None, _) => {
                 object.shift_remove(&name);
-                found.unknown.push(name);
+                found.miss(name);
             }
             (Some(_), None) => {}
         }
     }
-    if let (Some(wrong), None) = (found.wrong, &kind.custom) {
+    if let (Some(wrong), None) = (&found.wrong, &kind.custom) {
         return Err(Status::bad_request(format!(
             "{} in version \"{}\" cannot be handled as a {}: {wrong}",
             kind.kind, kind.version, kind.kind
         )));
     }
-    let each = found
-        .unknown
-        .iter()
-        .map(|path| format!("unknown field \"{path}\""));
-    let each: Vec<String> = each.collect();
-    if applied && kind.custom.is_none() && !each.is_empty() {
+    let each = found.notes(kind.custom.is_some());
+    if applied && kind.custom.is_none() && !found.unknown.is_empty() {
         return Err(undeclared(kind, value, &found.unknown));
     }
-    match validation {
+    match options.validation {
         _ if each.is_empty() => Ok(Vec::new()),
         Validation::Ignore => Ok(Vec::new()),
         Validation::Warn => Ok(each),
@@ -106,9 +108,43 @@ fn look_through(
 struct Found {
     unknown: Vec<String>,
     wrong: Option<String>,
+    /// What is to be said, in the order of the text.
+    notes: Vec<String>,
+    /// What is to be said of fields that are there twice, until they are met.
+    twice: Vec<String>,
 }
 
 impl Found {
+    /// A field that nobody knows; whether it is there twice is no matter then.
+    fn miss(&mut self, path: String) {
+        self.notes.push(format!("unknown field \"{path}\""));
+        if !self.twice.is_empty() {
+            let note = twice::note(&path);
+            self.twice.retain(|other| *other != note);
+        }
+        self.unknown.push(path);
+    }
+
+    /// A field that is known.
+    fn see(&mut self, path: &str) {
+        if self.twice.is_empty() {
+            return;
+        }
+        let note = twice::note(path);
+        if let Some(at) = self.twice.iter().position(|other| *other == note) {
+            self.notes.push(self.twice.remove(at));
+        }
+    }
+
+    /// All there is to say; of custom objects first what their text alone says.
+    fn notes(&self, custom: bool) -> Vec<String> {
+        let (text, fields) = (self.twice.iter(), self.notes.iter());
+        match custom {
+            true => text.chain(fields).cloned().collect(),
+            false => fields.chain(text).cloned().collect(),
+        }
+    }
+
     fn look(&mut self, value: &mut Value, shape: Shape<'_>, path: &str, owner: &str) {
         if value.is_null() {
             return;
@@ -125,12 +161,13 @@ impl Found {
                     match shape.field(&name) {
                         None => {
                             object.shift_remove(&name);
-                            self.unknown.push(inner);
+                            self.miss(inner);
                         }
                         Some(shape) => {
                             if let Some(value) = object.get_mut(&name) {
                                 self.look(value, shape, &inner, owner);
                             }
+                            self.see(&inner);
                         }
                     }
                 }
@@ -259,12 +296,14 @@ mod tests {
 
     use super::check;
     use crate::embedded::api::registry::Registry;
-    use crate::embedded::write::Validation;
+    use crate::embedded::write::{Options, Validation};
 
     fn checked(mut value: Value, validation: Validation) -> (Value, Result<Vec<String>, String>) {
         let registry = Registry::default();
         let kind = registry.find("apps", "v1", "deployments").unwrap();
-        let result = check(&kind, &mut value, validation);
+        let mut options = Options::controller("test");
+        options.validation = validation;
+        let result = check(&kind, &mut value, &options);
         (value, result.map_err(|status| status.message))
     }
 
