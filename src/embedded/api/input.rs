@@ -84,7 +84,8 @@ pub(super) fn noted_object_of(
     match media.split(';').next().unwrap_or_default().trim() {
         "" | "application/json" => {
             let read = twice::json(&call.body);
-            read.map(note).map_err(|cause| unreadable(call, wanted, &cause))
+            read.map(note)
+                .map_err(|cause| unreadable(call, wanted, &cause))
         }
         "application/yaml" => twice::yaml(&call.body).map(note),
         proto::MEDIA => proto::decode(&call.body).map_err(|why| Status::bad_request(why.0)),

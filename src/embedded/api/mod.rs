@@ -33,9 +33,9 @@ use super::access::User;
 use super::access::rbac::{self, Attempt};
 use super::server::Server;
 use body::Body;
+pub(super) use input::{object_of, options_of};
 use path::Path;
 use query::Query;
-pub(super) use input::{object_of, options_of};
 use status::Status;
 
 /// An answer before it becomes HTTP.

@@ -16,6 +16,13 @@ pub enum Form {
     Protobuf,
 }
 
+/// Refuses forms that what is asked for does not have.
+pub(super) fn not_acceptable() -> Status {
+    Status::not_acceptable(
+        "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf",
+    )
+}
+
 /// Reads an `Accept` header: the first that can be given; refuses if nothing that is asked for can.
 pub fn form(accept: &str) -> Result<Form, Status> {
     let (mut proto, mut known) = (false, accept.is_empty());
@@ -51,9 +58,7 @@ pub fn form(accept: &str) -> Result<Form, Status> {
     match (proto, known) {
         (true, _) => Ok(Form::Protobuf),
         (false, true) if accept.is_empty() => Ok(Form::Whole),
-        (false, true) => Err(Status::not_acceptable(
-            "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf",
-        )),
+        (false, true) => Err(not_acceptable()),
         (false, false) => Err(Status::not_acceptable(
             "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, application/vnd.kubernetes.protobuf, application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch",
         )

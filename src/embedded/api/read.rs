@@ -7,11 +7,12 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::query::Query;
-use super::registry::{Kind, api_version};
+use super::registry::Kind;
 use super::selector::{FieldSelector, LabelSelector};
 use super::status::{Cause, Status};
 use crate::embedded::server::Server;
 use crate::embedded::store::Object;
+use crate::embedded::write::versions;
 
 /// What a list was asked for and what was found.
 pub struct Page {
@@ -267,7 +268,7 @@ fn read_token(token: &str) -> Result<(u64, String), Status> {
 
 /// The text of an object in the version that a request asked for.
 pub fn render(kind: &Kind, object: &Object) -> Bytes {
-    if kind.version == kind.storage_version {
+    if versions::is_stored(kind) {
         return object.bytes().clone();
     }
     Bytes::from(convert(kind, (*object.value()).clone()).to_string())
@@ -275,10 +276,7 @@ pub fn render(kind: &Kind, object: &Object) -> Bytes {
 
 /// An object in the version that a request asked for.
 pub fn convert(kind: &Kind, mut value: Value) -> Value {
-    if let Some(root) = value.as_object_mut() {
-        let version = api_version(&kind.group, &kind.version);
-        root.insert("apiVersion".to_owned(), version.into());
-    }
+    versions::show(kind, &mut value);
     value
 }
 

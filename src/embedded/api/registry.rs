@@ -57,6 +57,8 @@ pub struct Kind {
 pub struct Custom {
     /// The structural schema.
     pub schema: serde_json::Value,
+    /// Whether the schema has defaults.
+    pub fills: bool,
     /// The printer columns.
     pub columns: Vec<serde_json::Value>,
     /// Where the scale lives, if it has one.

@@ -53,6 +53,13 @@ async fn answer_plainly(call: Call<'_>, target: Target, path: &str) -> Result<An
         && target.subresource.is_empty()
         && let Some(answer) = review::answer(&call, &kind, &target.namespace)
     {
+        if !matches!(
+            negotiate::form(call.header(header::ACCEPT))?,
+            Form::Whole | Form::Protobuf
+        ) {
+            // What has no metadata of its own makes no table.
+            return Err(negotiate::not_acceptable());
+        }
         return answer;
     }
     if !target.subresource.is_empty()

@@ -5,15 +5,14 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::owned::{
-    count, create_pod, delete_pod, is_going, is_of, number, owner_key, owner_reference, portion,
+    count, create_pod, delete_pod, is_going, number, owner_key, owner_reference, portion,
     set_status, text,
 };
-use super::{Context, Controller, Next, Pod, template};
+use super::{Context, Controller, Next, Pod, revisions, template};
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::Status;
 use crate::embedded::scheduler::{self, Node};
 use crate::embedded::store::{Change, ChangeKind, Object};
-use crate::embedded::write::{Options, Part};
 
 const NAME: &str = "daemonset-controller";
 const HASH: &str = "controller-revision-hash";
@@ -50,7 +49,7 @@ impl Controller for DaemonSets {
         let template = value.pointer("/spec/template").cloned().unwrap_or_default();
         let hash = template::hash(&template, 0);
         let name = format!("{}-{hash}", object.name());
-        keep_revision(context, &kind, &object, &name, &template, NAME).await?;
+        revisions::keep(context, &kind, &object, &name, &template, HASH, NAME).await?;
         let places = places(context, &template)?;
         if !is_going(&value) {
             manage(context, &kind, &object, &hash, &places).await?;
@@ -236,69 +235,4 @@ async fn tell(
         "observedGeneration": number(&value, "/metadata/generation"),
     });
     set_status(context, kind, object, status, NAME).await
-}
-
-/// Keeps a template as a ControllerRevision, the latest with the highest number, and forgets the oldest.
-pub(super) async fn keep_revision(
-    context: &Context,
-    kind: &Kind,
-    object: &Object,
-    name: &str,
-    template: &Value,
-    controller: &str,
-) -> Result<(), Status> {
-    let revisions = context.kind("apps", "controllerrevisions")?;
-    let value = object.value();
-    let uid = text(&value, "/metadata/uid");
-    let listing = context.server.list(&revisions, object.namespace());
-    let mut own: Vec<Arc<Object>> = listing
-        .objects
-        .into_iter()
-        .filter(|revision| is_of(revision, uid))
-        .collect();
-    own.sort_by_key(|revision| number(&revision.value(), "/revision"));
-    let last = own
-        .last()
-        .map_or(0, |revision| number(&revision.value(), "/revision"));
-    let options = Options::controller(controller);
-    let server = &context.server;
-    match own.iter().find(|revision| revision.name() == name) {
-        Some(found) if number(&found.value(), "/revision") == last => {}
-        Some(_) => {
-            let edit = |value: &mut Value| json_patch::merge(value, &json!({"revision": last + 1}));
-            let namespace = object.namespace();
-            server
-                .modify(&revisions, namespace, name, Part::Main, &options, &edit)
-                .await?;
-        }
-        None => {
-            let mut data = template.clone();
-            if let Some(data) = data.as_object_mut() {
-                data.insert("$patch".to_owned(), "replace".into());
-            }
-            let revision = json!({
-                "metadata": {
-                    "name": name, "labels": value.pointer("/spec/selector/matchLabels").cloned(),
-                    "ownerReferences": [owner_reference(kind, &value)],
-                },
-                "data": {"spec": {"template": data}}, "revision": last + 1,
-            });
-            server
-                .create(&revisions, object.namespace(), revision, &options)
-                .await?;
-        }
-    }
-    let limit = value
-        .pointer("/spec/revisionHistoryLimit")
-        .and_then(Value::as_u64);
-    let limit = usize::try_from(limit.unwrap_or(10))
-        .unwrap_or(usize::MAX)
-        .saturating_add(1);
-    for old in own.iter().take(own.len().saturating_sub(limit)) {
-        let deletion = crate::embedded::write::Deletion::default();
-        let _ = server
-            .delete(&revisions, old.namespace(), old.name(), &deletion, &options)
-            .await;
-    }
-    Ok(())
 }

@@ -139,6 +139,26 @@ impl Graph {
         self.uids.iter().map(|(place, uid)| (place, uid.as_str()))
     }
 
+    /// Whether what an object owns, and so on, comes round to the owner with a uid: then neither may wait for the other.
+    fn leads_back(&self, server: &Server, object: &Object, uid: &str) -> bool {
+        let mut seen = BTreeSet::from([object.uid().to_owned()]);
+        let mut due = vec![object.uid().to_owned()];
+        while let Some(next) = due.pop() {
+            for (bucket, key) in self.owned.get(&next).into_iter().flatten() {
+                let Some(inner) = server.store().get(bucket, key) else {
+                    continue;
+                };
+                if inner.uid() == uid {
+                    return true;
+                }
+                if seen.insert(inner.uid().to_owned()) {
+                    due.push(inner.uid().to_owned());
+                }
+            }
+        }
+        false
+    }
+
     fn owned_by(&self, uid: &str) -> Vec<Place> {
         self.owned.get(uid).into_iter().flatten().cloned().collect()
     }
@@ -218,15 +238,59 @@ async fn check_owners(
 }
 
 fn is_there(server: &Server, namespace: &str, owner: &Value) -> bool {
-    let Some(kind) = server
-        .registry()
-        .of_object(text(owner, "/apiVersion"), text(owner, "/kind"))
-    else {
-        // Nobody knows whether it is there, so nobody removes what it owns.
-        return true;
-    };
+    // Where nobody knows whether it is there, nobody removes what it owns.
+    find_owner(server, namespace, owner).is_none_or(|found| found.is_some())
+}
+
+/// An owner, if it is there; `None` if nobody knows its kind.
+fn find_owner(server: &Server, namespace: &str, owner: &Value) -> Option<Option<Arc<Object>>> {
+    let registry = server.registry();
+    let kind = registry.of_object(text(owner, "/apiVersion"), text(owner, "/kind"))?;
     let found = server.get(&kind, namespace, text(owner, "/name"));
-    found.is_some_and(|found| found.uid() == text(owner, "/uid"))
+    Some(found.filter(|found| found.uid() == text(owner, "/uid")))
+}
+
+/// Takes the reference to an owner out.
+fn set_free(value: &mut Value, uid: &str) {
+    let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) else {
+        return;
+    };
+    if let Some(owners) = metadata
+        .get_mut("ownerReferences")
+        .and_then(Value::as_array_mut)
+    {
+        owners.retain(|owner| text(owner, "/uid") != uid);
+        if owners.is_empty() {
+            metadata.shift_remove("ownerReferences");
+        }
+    }
+}
+
+/// Whether an object has another owner that stays.
+fn has_other_owner(server: &Server, inner: &Object, value: &Value, uid: &str) -> bool {
+    let owners = value
+        .pointer("/metadata/ownerReferences")
+        .and_then(Value::as_array);
+    let others = owners.into_iter().flatten();
+    others
+        .filter(|owner| text(owner, "/uid") != uid)
+        .any(|owner| {
+            let found = find_owner(server, inner.namespace(), owner);
+            found.is_none_or(|found| {
+                found.is_some_and(|found| !has_finalizer(&found.value(), "foregroundDeletion"))
+            })
+        })
+}
+
+/// Whether an owner waits for this object's end.
+fn blocks(value: &Value, uid: &str) -> bool {
+    let owners = value
+        .pointer("/metadata/ownerReferences")
+        .and_then(Value::as_array);
+    let mut owners = owners.into_iter().flatten();
+    owners.any(|owner| {
+        text(owner, "/uid") == uid && owner.get("blockOwnerDeletion") == Some(&Value::Bool(true))
+    })
 }
 
 /// Lets an object go that waits for what it owns: after them, or having set them free.
@@ -250,31 +314,29 @@ async fn settle(
         };
         let (namespace, name) = (inner.namespace(), inner.name());
         if orphan {
-            let edit = |value: &mut Value| {
-                let owners = value.pointer_mut("/metadata/ownerReferences");
-                if let Some(owners) = owners.and_then(Value::as_array_mut) {
-                    owners.retain(|owner| text(owner, "/uid") != uid);
-                }
-                let none = value
-                    .pointer("/metadata/ownerReferences")
-                    .and_then(Value::as_array)
-                    .is_some_and(Vec::is_empty);
-                if none {
-                    json_patch::merge(value, &json!({"metadata": {"ownerReferences": null}}));
-                }
-            };
+            let edit = |value: &mut Value| set_free(value, &uid);
             server
                 .modify(&inner_kind, namespace, name, Part::Other, &options, &edit)
                 .await?;
             continue;
         }
-        left += 1;
-        if !is_going(&inner.value()) {
+        let value = inner.value();
+        if inner.owners().len() > 1 && has_other_owner(server, &inner, &value, &uid) {
+            let edit = |value: &mut Value| set_free(value, &uid);
+            server
+                .modify(&inner_kind, namespace, name, Part::Other, &options, &edit)
+                .await?;
+            continue;
+        }
+        left += usize::from(blocks(&value, &uid) && !graph.leads_back(server, &inner, &uid));
+        if !is_going(&value) {
             let deletion = Deletion::with(Propagation::Foreground);
             server
                 .delete(&inner_kind, namespace, name, &deletion, &options)
                 .await?;
-            left -= usize::from(server.store().get(&bucket, &key).is_none());
+            if server.store().get(&bucket, &key).is_none() {
+                left = left.saturating_sub(1);
+            }
         }
     }
     if left > 0 {

@@ -6,6 +6,7 @@
 //!
 //! To add a controller: a file with a type that implements [`Controller`], and a line in [`spawn`].
 
+mod adoption;
 mod aggregation;
 mod autoscaler;
 mod budgets;
@@ -24,6 +25,7 @@ mod owned;
 pub(super) mod pods;
 mod quotas;
 mod replica_set;
+mod revisions;
 pub(super) mod runtime;
 mod service_account;
 mod stateful_set;

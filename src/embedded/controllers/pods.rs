@@ -188,6 +188,8 @@ pub(in crate::embedded) struct Index {
     used: HashMap<Box<str>, Usage>,
     /// Those that keep something from others.
     pushing: BTreeMap<Box<str>, Arc<Pod>>,
+    /// Those that nobody controls.
+    free: BTreeMap<Box<str>, Arc<Pod>>,
 }
 
 impl Pods {
@@ -239,7 +241,9 @@ impl Index {
     fn put(&mut self, pod: Pod) {
         let key: Box<str> = pod.object.key().into();
         let pod = Arc::new(pod);
-        if !pod.owner.is_empty() {
+        if pod.owner.is_empty() {
+            self.free.insert(key.clone(), Arc::clone(&pod));
+        } else {
             let owned = self.by_owner.entry(pod.owner.clone()).or_default();
             owned.insert(key.clone(), Arc::clone(&pod));
         }
@@ -264,6 +268,7 @@ impl Index {
             return;
         };
         self.pushing.remove(key);
+        self.free.remove(key);
         if let Some(owned) = self.by_owner.get_mut(&pod.owner) {
             owned.remove(key);
             if owned.is_empty() {
@@ -299,6 +304,15 @@ impl Index {
     /// The pods that keep something from others.
     pub(in crate::embedded) fn pushing(&self) -> impl Iterator<Item = &Arc<Pod>> {
         self.pushing.values()
+    }
+
+    /// The pods of a namespace that nobody controls.
+    pub(in crate::embedded) fn free_in(&self, namespace: &str) -> impl Iterator<Item = &Arc<Pod>> {
+        let prefix = format!("{namespace}/");
+        self.free
+            .range(Box::from(prefix.as_str())..)
+            .take_while(move |(key, _)| key.starts_with(&prefix))
+            .map(|(_, pod)| pod)
     }
 
     /// The pods of a node.

@@ -24,6 +24,12 @@ impl Controller for Quotas {
             ("", "configmaps"),
             ("", "secrets"),
             ("", "replicationcontrollers"),
+            ("apps", "deployments"),
+            ("apps", "replicasets"),
+            ("apps", "statefulsets"),
+            ("batch", "jobs"),
+            ("batch", "cronjobs"),
+            ("networking.k8s.io", "ingresses"),
         ]
     }
 

@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 use super::owned::{
     count, create_pod, delete_pod, is_going, number, owner_key, owner_reference, set_status, text,
 };
-use super::{Context, Controller, Event, Next, Pod, template};
+use super::{Context, Controller, Event, Next, Pod, adoption, template};
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::Status;
 use crate::embedded::store::{Change, Object};
+use crate::embedded::write::now;
 
 /// How many pods are made or removed before looking again.
 const BATCH: usize = 500;
@@ -50,11 +51,19 @@ impl Controller for ReplicaSets {
         self.sources
     }
 
-    fn keys(&mut self, _: &Context, source: usize, change: &Change) -> Vec<String> {
-        match source {
-            0 => vec![change.object.key().to_owned()],
-            _ => owner_key(&change.object, self.kind).into_iter().collect(),
+    fn keys(&mut self, context: &Context, source: usize, change: &Change) -> Vec<String> {
+        if source == 0 {
+            return vec![change.object.key().to_owned()];
         }
+        let Some((group, plural)) = self.sources.first() else {
+            return Vec::new();
+        };
+        let mut keys = adoption::suitors(context, group, plural, change);
+        keys.extend(owner_key(&change.object, self.kind));
+        // One that was set free is missing elsewhere.
+        let before = change.before.as_ref();
+        keys.extend(before.and_then(|before| owner_key(before, self.kind)));
+        keys
     }
 
     async fn reconcile(&mut self, context: &Context, key: &str) -> Result<Next, Status> {
@@ -66,16 +75,25 @@ impl Controller for ReplicaSets {
             return Ok(Next::Done);
         };
         let value = object.value();
-        let pods = context.pods.owned_by(text(&value, "/metadata/uid"));
+        let pods = adoption::pods(context, &kind, &object, self.name, &|_| true).await?;
         let active: Vec<Arc<Pod>> = pods.iter().filter(|pod| pod.is_active()).cloned().collect();
         let wanted = usize::try_from(number(&value, "/spec/replicas")).unwrap_or(0);
+        let mut failed = None;
         if !is_going(&value) {
-            self.scale(context, &kind, &object, &active, wanted).await?;
+            failed = self
+                .scale(context, &kind, &object, &active, wanted)
+                .await
+                .err();
+        }
+        if let Some(status) = failed {
+            let why = Some(status.message.as_str());
+            self.tell(context, &kind, &object, why).await?;
+            return Err(status);
         }
         if active.len() != wanted && active.len().abs_diff(wanted) > BATCH && !is_going(&value) {
             return Ok(Next::After(Duration::ZERO));
         }
-        self.tell(context, &kind, &object).await
+        self.tell(context, &kind, &object, None).await
     }
 }
 
@@ -144,7 +162,13 @@ impl ReplicaSets {
         Ok(())
     }
 
-    async fn tell(&self, context: &Context, kind: &Kind, object: &Object) -> Result<Next, Status> {
+    async fn tell(
+        &self,
+        context: &Context,
+        kind: &Kind,
+        object: &Object,
+        failure: Option<&str>,
+    ) -> Result<Next, Status> {
         let value = object.value();
         let all = context.pods.owned_by(text(&value, "/metadata/uid"));
         let pods: Vec<_> = all.iter().filter(|pod| pod.is_active()).collect();
@@ -180,11 +204,38 @@ impl ReplicaSets {
         {
             status.insert("terminatingReplicas".to_owned(), going.into());
         }
+        if let Some(status) = status.as_object_mut() {
+            status.insert("conditions".to_owned(), conditions(&value, failure));
+        }
         set_status(context, kind, object, status, self.name).await?;
         if ready > available {
             return Ok(Next::After(Duration::from_secs(1)));
         }
         Ok(Next::Done)
+    }
+}
+
+/// The conditions with the one that tells why pods cannot be made, as long as they cannot.
+fn conditions(value: &Value, failure: Option<&str>) -> Value {
+    const KIND: &str = "ReplicaFailure";
+    let list = value
+        .pointer("/status/conditions")
+        .and_then(Value::as_array);
+    let mut list = list.cloned().unwrap_or_default();
+    let at = list.iter().position(|one| text(one, "/type") == KIND);
+    match (failure, at) {
+        (None, Some(at)) => {
+            list.remove(at);
+        }
+        (Some(why), None) => list.push(json!({
+            "type": KIND, "status": "True", "reason": "FailedCreate", "message": why,
+            "lastTransitionTime": now(),
+        })),
+        _ => {}
+    }
+    match list.is_empty() {
+        true => Value::Null,
+        false => list.into(),
     }
 }
 

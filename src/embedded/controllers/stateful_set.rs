@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::owned::{
     count, create_pod, delete_pod, is_going, number, owner_key, owner_reference, set_status, text,
 };
-use super::{Context, Controller, Next, Pod, template};
+use super::{Context, Controller, Next, Pod, adoption, revisions, template};
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::Status;
 use crate::embedded::store::{Change, Object};
@@ -25,13 +25,13 @@ impl Controller for StatefulSets {
         &[("apps", "statefulsets"), ("", "pods")]
     }
 
-    fn keys(&mut self, _: &Context, source: usize, change: &Change) -> Vec<String> {
-        match source {
-            0 => vec![change.object.key().to_owned()],
-            _ => owner_key(&change.object, "StatefulSet")
-                .into_iter()
-                .collect(),
+    fn keys(&mut self, context: &Context, source: usize, change: &Change) -> Vec<String> {
+        if source == 0 {
+            return vec![change.object.key().to_owned()];
         }
+        let mut keys = adoption::suitors(context, "apps", "statefulsets", change);
+        keys.extend(owner_key(&change.object, "StatefulSet"));
+        keys
     }
 
     async fn reconcile(&mut self, context: &Context, key: &str) -> Result<Next, Status> {
@@ -41,6 +41,8 @@ impl Controller for StatefulSets {
         };
         let value = object.value();
         let revision = ensure_revision(context, &kind, &object).await?;
+        let fits = |pod: &Pod| ordinal(pod, object.name()).is_some();
+        adoption::pods(context, &kind, &object, NAME, &fits).await?;
         if !is_going(&value) {
             step(context, &kind, &object, &revision).await?;
         }
@@ -140,7 +142,17 @@ async fn create(
     revision: &str,
 ) -> Result<(), Status> {
     let value = object.value();
-    let template = value.pointer("/spec/template").cloned().unwrap_or_default();
+    // Below the partition pods stay what they were, also those that come again.
+    let start = number(&value, "/spec/ordinals/start");
+    let partition = number(&value, "/spec/updateStrategy/rollingUpdate/partition");
+    let current = text(&value, "/status/currentRevision");
+    let earlier = (at < start + partition && !current.is_empty() && current != revision)
+        .then(|| revisions::template_of(context, object.namespace(), current))
+        .flatten();
+    let revision = if earlier.is_some() { current } else { revision };
+    let template = earlier
+        .or_else(|| value.pointer("/spec/template").cloned())
+        .unwrap_or_default();
     let name = format!("{}-{at}", object.name());
     let mut pod = template::pod(&template, owner_reference(kind, &value));
     let labels = json!({
@@ -214,7 +226,8 @@ async fn ensure_revision(
     let value = object.value();
     let template = value.pointer("/spec/template").cloned().unwrap_or_default();
     let name = format!("{}-{}", object.name(), template::hash(&template, 0));
-    super::daemon_set::keep_revision(context, kind, object, &name, &template, NAME).await?;
+    let label = "controller.kubernetes.io/hash";
+    revisions::keep(context, kind, object, &name, &template, label, NAME).await?;
     Ok(name)
 }
 

@@ -230,6 +230,11 @@ impl Object {
         Some(&found.1)
     }
 
+    /// Whether another has the same labels.
+    pub fn has_labels_of(&self, other: &Self) -> bool {
+        self.marks.labels == other.marks.labels
+    }
+
     /// What owns it.
     pub fn owners(&self) -> &[Owner] {
         &self.marks.owners

@@ -217,6 +217,7 @@ fn kinds(value: &Value) -> Vec<Kind> {
         let schema = Arc::new(schema.cloned().unwrap_or_default());
         let custom = Custom {
             schema: (*schema).clone(),
+            fills: has_default(&schema),
             rules: validations::compile(&schema, "").0,
             columns: list("/additionalPrinterColumns"),
             scale: version.pointer("/subresources/scale").cloned(),
@@ -248,6 +249,20 @@ fn kinds(value: &Value) -> Vec<Kind> {
         kinds.push(made);
     }
     kinds
+}
+
+/// Whether a schema has a default anywhere.
+fn has_default(schema: &Value) -> bool {
+    match schema {
+        Value::Object(map) => {
+            map.contains_key("default")
+                || map
+                    .iter()
+                    .any(|(name, inner)| name != "enum" && name != "example" && has_default(inner))
+        }
+        Value::Array(list) => list.iter().any(has_default),
+        _ => false,
+    }
 }
 
 /// Serves what a definition defines.

@@ -77,11 +77,7 @@ fn check_type(kind: &Kind, value: &mut Value) -> Result<(), Status> {
             }
         }
     }
-    let stored = kind.storage_version.as_str();
-    if stored != kind.version {
-        let stored = crate::embedded::api::registry::api_version(&kind.group, stored);
-        root.insert("apiVersion".to_owned(), stored.into());
-    }
+    super::versions::store(kind, value);
     Ok(())
 }
 
@@ -226,7 +222,7 @@ pub(super) fn check_same(
     name: &str,
     before: &Value,
     value: &mut Value,
-) -> Result<bool, Status> {
+) -> Result<(), Status> {
     let stored = before.get("apiVersion").cloned().unwrap_or_default();
     if value.get("apiVersion") == Some(&stored) {
         // A patch of a stored object, whatever version it was sent to.
@@ -268,8 +264,8 @@ pub(super) fn check_same(
         return Err(Status::conflict(kind, name, &detail));
     }
     match text("resourceVersion") {
-        "" | "0" => Ok(false),
-        revision if was("resourceVersion") == Some(revision) => Ok(true),
+        "" | "0" => Ok(()),
+        revision if was("resourceVersion") == Some(revision) => Ok(()),
         _ => Err(Status::modified(kind, name)),
     }
 }

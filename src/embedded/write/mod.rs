@@ -24,6 +24,7 @@ mod strategic;
 pub(super) mod twice;
 mod unknown;
 pub(super) mod validations;
+pub(super) mod versions;
 
 pub use delete::{Deletion, Propagation, Removed, delete};
 pub(crate) use meta::{now, time};
@@ -311,13 +312,19 @@ async fn change_as(
             return Err(Status::not_found(kind, name));
         };
         let before = current.value();
-        let mut value = next(&before)?;
+        let mut value = if versions::is_stored(kind) {
+            next(&before)?
+        } else {
+            let mut shown = (*before).clone();
+            versions::show(kind, &mut shown);
+            next(&shown)?
+        };
         let mut warnings = Vec::new();
         // An applied configuration was checked before it was laid over; what is stored was checked when it came.
         if how == How::Update && !options.manager.is_empty() {
             warnings = unknown::check(kind, &mut value, options)?;
         }
-        let pinned = meta::check_same(kind, namespace, name, &before, &mut value)?;
+        meta::check_same(kind, namespace, name, &before, &mut value)?;
         rules::confine(kind, part, &before, &mut value);
         meta::keep_fixed(kind, part, &before, &mut value);
         let request = Request {
@@ -379,7 +386,8 @@ async fn change_as(
                     created: false,
                 });
             }
-            Err(Miss::Changed) if !pinned => {}
+            // Whoever named the revision that they saw is refused when the object is looked at again.
+            Err(Miss::Changed) => {}
             Err(miss) => return Err(miss_to_status(kind, name, miss)),
         }
     }

@@ -36,9 +36,8 @@ pub(in crate::embedded) fn yaml(text: &[u8]) -> Result<(Value, Vec<String>), Sta
         Ok(value) => return Ok((value, Vec::new())),
         Err(cause) => cause,
     };
-    let wrong = |cause: &serde_saphyr::Error| {
-        Status::bad_request(format!("error decoding YAML: {cause}"))
-    };
+    let wrong =
+        |cause: &serde_saphyr::Error| Status::bad_request(format!("error decoding YAML: {cause}"));
     let serde_saphyr::Error::DuplicateMappingKey { key, location } = &cause else {
         return Err(wrong(&cause));
     };
@@ -154,8 +153,14 @@ mod tests {
     fn a_key_that_comes_again_is_told_with_its_path() {
         let text = br#"{"a": 1, "b": {"c": [{"d": 1, "d": 2}], "c.d": null}, "a": {"x": 1.5}}"#;
         let (value, notes) = json(text).unwrap();
-        assert_eq!(notes, ["duplicate field \"b.c[0].d\"", "duplicate field \"a\""]);
-        assert_eq!(value, json!({"a": {"x": 1.5}, "b": {"c": [{"d": 2}], "c.d": null}}));
+        assert_eq!(
+            notes,
+            ["duplicate field \"b.c[0].d\"", "duplicate field \"a\""]
+        );
+        assert_eq!(
+            value,
+            json!({"a": {"x": 1.5}, "b": {"c": [{"d": 2}], "c.d": null}})
+        );
         let (value, notes) = yaml(b"a: 1\nb:\n  c: x\n  c: y\n").unwrap();
         assert_eq!(notes, ["line 4: key \"c\" already set in map"]);
         assert_eq!(value, json!({"a": 1, "b": {"c": "y"}}));

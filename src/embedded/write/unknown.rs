@@ -87,7 +87,7 @@ fn look_through(
         )));
     }
     let each = found.notes(kind.custom.is_some());
-    if applied && kind.custom.is_none() && !found.unknown.is_empty() {
+    if applied && !found.unknown.is_empty() {
         return Err(undeclared(kind, value, &found.unknown));
     }
     match options.validation {

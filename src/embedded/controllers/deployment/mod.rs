@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::owned::{is_going, is_of, number, owner_key, owner_reference, text};
-use super::{Context, Controller, Next, template};
+use super::{Context, Controller, Next, adoption, template};
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::Status;
 use crate::embedded::store::{Change, ChangeKind, Object};
@@ -34,9 +34,11 @@ impl Controller for Deployments {
         match source {
             0 => vec![change.object.key().to_owned()],
             2 => waiting_for_ends(context, change).into_iter().collect(),
-            _ => owner_key(&change.object, "Deployment")
-                .into_iter()
-                .collect(),
+            _ => {
+                let mut keys = adoption::suitors(context, "apps", "deployments", change);
+                keys.extend(owner_key(&change.object, "Deployment"));
+                keys
+            }
         }
     }
 
@@ -112,6 +114,7 @@ fn revision_of(value: &Value) -> i64 {
 
 impl Rollout<'_> {
     async fn step(&self) -> Result<Next, Status> {
+        self.adopt_sets().await?;
         let (new, old) = self.own_sets();
         if is_going(&self.value) {
             return self.tell(new.as_ref(), &old).await;
@@ -160,6 +163,28 @@ impl Rollout<'_> {
 
     fn wanted(&self) -> i64 {
         number(&self.value, "/spec/replicas")
+    }
+
+    /// Takes over the sets that fit and belong to nobody.
+    async fn adopt_sets(&self) -> Result<(), Status> {
+        if is_going(&self.value) {
+            return Ok(());
+        }
+        let Some(selector) = adoption::selector_of(&self.value) else {
+            return Ok(());
+        };
+        for set in self
+            .context
+            .server
+            .list(self.sets, self.object.namespace())
+            .objects
+        {
+            if set.controller().is_none() && !set.is_going() && selector.matches_object(&set) {
+                let (context, kind) = (self.context, self.kind);
+                adoption::adopt(context, kind, &self.value, self.sets, &set, NAME).await?;
+            }
+        }
+        Ok(())
     }
 
     /// The set with the template of now, if there is one, and the others, oldest first.
