@@ -6,9 +6,11 @@ use serde_json::Value;
 
 use super::access::Access;
 use super::admission::Admission;
+use super::api::openapi2;
 use super::api::registry::{Kind, Registry};
 use super::api::status::Status;
 use super::controllers::{self, Running};
+use super::home::Home;
 use super::stages;
 use super::store::{Listing, Object, Store, TooOld, Watch};
 use super::write::{self, Deletion, Options, Part};
@@ -22,6 +24,8 @@ pub struct Settings {
     pub address: String,
     /// The certificate of its authority, in PEM; empty if it is reached without TLS.
     pub authority: String,
+    /// Where the authority's key is; without it no certificates are signed.
+    pub keys: Option<Home>,
 }
 
 impl Default for Settings {
@@ -30,6 +34,7 @@ impl Default for Settings {
             version: "v1.35.4".to_owned(),
             address: "127.0.0.1:6443".to_owned(),
             authority: String::new(),
+            keys: None,
         }
     }
 }
@@ -44,6 +49,7 @@ struct Inner {
     settings: Settings,
     access: Access,
     admission: Admission,
+    openapi: openapi2::Kept,
 }
 
 impl Server {
@@ -55,6 +61,7 @@ impl Server {
             settings,
             access,
             admission: Admission::default(),
+            openapi: openapi2::Kept::default(),
         }));
         stages::kinds::serve(server.registry());
         write::bootstrap::run(&server).await?;
@@ -90,6 +97,11 @@ impl Server {
     /// What may refuse or change what is written.
     pub(super) fn admission(&self) -> &Admission {
         &self.0.admission
+    }
+
+    /// The document of everything that can be done, as it was made last.
+    pub(super) fn openapi(&self) -> &openapi2::Kept {
+        &self.0.openapi
     }
 
     /// Finds the storage version of a built-in or custom resource.

@@ -8,7 +8,7 @@
 
 mod order;
 
-pub use order::{Issuer, Order, Validity};
+pub use order::{Issuer, Order, Purposes, Validity};
 
 use rcgen::PublicKeyData as _;
 

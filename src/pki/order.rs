@@ -172,6 +172,54 @@ impl<'a> Issuer<'a> {
     pub fn sign(&self, order: Order, subject: &Key) -> Result<Certificate> {
         finish(order.params.signed_by(&subject.pair, &self.issuer))
     }
+
+    /// Signs what somebody has asked for, with the names and the key of their request.
+    pub fn sign_request(
+        &self,
+        request_pem: &str,
+        purposes: Purposes,
+        serial: [u8; 16],
+        validity: Validity,
+    ) -> Result<Certificate> {
+        let read = rcgen::CertificateSigningRequestParams::from_pem(request_pem);
+        let mut request = read.map_err(|cause| {
+            Error::new(&BAD_CERTIFICATE, "this is no request for a certificate").because(cause)
+        })?;
+        let dated = Order::new("", serial, validity).params;
+        let params = &mut request.params;
+        params.serial_number = dated.serial_number;
+        params.not_before = dated.not_before;
+        params.not_after = dated.not_after;
+        params.is_ca = IsCa::ExplicitNoCa;
+        params.use_authority_key_identifier_extension = true;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        if purposes.encipherment {
+            params.key_usages.push(KeyUsagePurpose::KeyEncipherment);
+        }
+        params.extended_key_usages.clear();
+        if purposes.client {
+            params
+                .extended_key_usages
+                .push(ExtendedKeyUsagePurpose::ClientAuth);
+        }
+        if purposes.server {
+            params
+                .extended_key_usages
+                .push(ExtendedKeyUsagePurpose::ServerAuth);
+        }
+        finish(request.signed_by(&self.issuer))
+    }
+}
+
+/// What a certificate is good for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Purposes {
+    /// To say who a client is.
+    pub client: bool,
+    /// To say who a server is.
+    pub server: bool,
+    /// To agree on keys by them.
+    pub encipherment: bool,
 }
 
 fn finish(made: Result<rcgen::Certificate, rcgen::Error>) -> Result<Certificate> {

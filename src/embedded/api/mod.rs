@@ -15,7 +15,7 @@ mod logs;
 mod metrics;
 pub mod negotiate;
 pub mod openapi;
-mod openapi2;
+pub(super) mod openapi2;
 pub mod path;
 pub mod query;
 pub mod read;
@@ -43,6 +43,7 @@ pub struct Answer {
     code: u16,
     media: &'static str,
     warnings: Vec<String>,
+    tag: Option<String>,
     body: Body,
 }
 
@@ -53,6 +54,7 @@ impl Answer {
             code,
             media: "application/json",
             warnings: Vec::new(),
+            tag: None,
             body: Body::Full(text),
         }
     }
@@ -77,6 +79,13 @@ impl Answer {
         self
     }
 
+    /// The same with what tells it from other answers at the same place.
+    #[must_use]
+    fn tag(mut self, tag: String) -> Self {
+        self.tag = Some(tag);
+        self
+    }
+
     /// The same with things that the client should show.
     #[must_use]
     pub fn warn(mut self, warnings: Vec<String>) -> Self {
@@ -97,6 +106,10 @@ impl Answer {
             header::CACHE_CONTROL,
             http::HeaderValue::from_static("no-cache, private"),
         );
+        let tag = self.tag.as_deref().map(http::HeaderValue::from_str);
+        if let Some(Ok(tag)) = tag {
+            headers.insert(header::ETAG, tag);
+        }
         for warning in &self.warnings {
             let quoted = format!("299 - {warning:?}");
             if let Ok(value) = http::HeaderValue::from_str(&quoted) {
@@ -278,7 +291,15 @@ fn answer_about_itself(call: &Call<'_>, path: &Path) -> Result<Answer, Status> {
             const MEDIA: &str = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
             return Ok(Answer::plain(200, &metrics::text(server)).media(MEDIA));
         }
-        Path::OpenApi2 => openapi2::document(registry, call.header(header::ACCEPT))?,
+        Path::OpenApi2 => {
+            let (text, tag) = server
+                .openapi()
+                .text(registry, call.header(header::ACCEPT))?;
+            if call.header(header::IF_NONE_MATCH) == tag {
+                return Ok(Answer::text(304, Bytes::new()).tag(tag));
+            }
+            return Ok(Answer::text(200, text).tag(tag));
+        }
         Path::Resource(_) | Path::Unknown => return Err(Status::page_not_found()),
     };
     Ok(Answer::json(200, &value))

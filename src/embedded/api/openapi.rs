@@ -7,6 +7,9 @@ use serde_json::{Map, Value, json};
 use super::registry::{Kind, Registry};
 use crate::embedded::kinds::schema::Schemas;
 
+/// The schema of what all objects have in common.
+const METADATA: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
+
 /// `/openapi/v3`: where the documents are.
 pub fn index(registry: &Registry) -> Value {
     let mut paths = Map::new();
@@ -45,7 +48,9 @@ pub fn document(registry: &Registry, group: &str, version: &str) -> Option<Value
         return None;
     }
     let mut paths = Map::new();
-    let built_in = Schemas::of(group, version);
+    let custom = kinds.iter().any(|kind| kind.custom.is_some());
+    let more: &[&str] = if custom { &[METADATA] } else { &[] };
+    let built_in = Schemas::with(group, version, more);
     let mut schemas = built_in.all;
     for kind in &kinds {
         let name = match built_in.names.get(&kind.kind) {
@@ -108,6 +113,7 @@ fn add_schema(kind: &Kind, schemas: &mut Map<String, Value>) -> String {
         _ => json!({"type": "object"}),
     };
     if let Some(root) = schema.as_object_mut() {
+        add_common(root);
         root.insert(
             "x-kubernetes-group-version-kind".to_owned(),
             json!([kind_mark(kind)]),
@@ -116,6 +122,31 @@ fn add_schema(kind: &Kind, schemas: &mut Map<String, Value>) -> String {
     let name = schema_name(kind);
     schemas.insert(name.clone(), schema);
     name
+}
+
+/// Adds the fields that every object has, which definitions leave out.
+fn add_common(root: &mut Map<String, Value>) {
+    let properties = root.entry("properties").or_insert_with(|| json!({}));
+    let Some(properties) = properties.as_object_mut() else {
+        return;
+    };
+    let text = |about: &str| json!({"type": "string", "description": about});
+    for (name, schema) in [
+        (
+            "apiVersion",
+            text("APIVersion defines in which version the object is written."),
+        ),
+        ("kind", text("Kind names what the object is.")),
+        (
+            "metadata",
+            json!({
+                "description": "Standard object's metadata.",
+                "allOf": [{"$ref": format!("#/components/schemas/{METADATA}")}],
+            }),
+        ),
+    ] {
+        properties.insert(name.to_owned(), schema);
+    }
 }
 
 fn add_paths(kind: &Kind, schema: &str, paths: &mut Map<String, Value>) {

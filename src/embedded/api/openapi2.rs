@@ -3,19 +3,51 @@
 //! It is made from the documents of version 3. Protobuf of it is refused by way of `Accept`, as JSON is what every client
 //! also reads.
 
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::openapi;
 use super::registry::Registry;
 use super::status::Status;
 
-/// The whole document.
-pub(super) fn document(registry: &Registry, accept: &str) -> Result<Value, Status> {
-    let readable = accept.is_empty()
+/// The document as it was made last; it is large and asked for again and again.
+#[derive(Default)]
+pub(in crate::embedded) struct Kept(Mutex<Option<(u64, Bytes)>>);
+
+impl Kept {
+    /// The text of the document and what tells it from earlier ones.
+    pub(super) fn text(
+        &self,
+        registry: &Registry,
+        accept: &str,
+    ) -> Result<(Bytes, String), Status> {
+        let generation = registry.generation();
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let tag = format!("\"{generation:016X}\"");
+        if let Some((of, text)) = kept.as_ref()
+            && *of == generation
+            && accepts(accept)
+        {
+            return Ok((text.clone(), tag));
+        }
+        let text = Bytes::from(document(registry, accept)?.to_string());
+        *kept = Some((generation, text.clone()));
+        Ok((text, tag))
+    }
+}
+
+fn accepts(accept: &str) -> bool {
+    accept.is_empty()
         || accept.contains("application/json")
         || accept.contains("application/*")
-        || accept.contains("*/*");
-    if !readable {
+        || accept.contains("*/*")
+}
+
+/// The whole document.
+pub(super) fn document(registry: &Registry, accept: &str) -> Result<Value, Status> {
+    if !accepts(accept) {
         return Err(Status::not_acceptable(
             "only the following media types are accepted: application/json",
         ));
@@ -33,6 +65,14 @@ pub(super) fn document(registry: &Registry, accept: &str) -> Result<Value, Statu
             take(&mut of, "/components/schemas", &mut definitions);
         }
         seen.push(place);
+    }
+    for schema in definitions.values_mut() {
+        // What may hold anything is said to be an object and no more.
+        let open = schema.get("x-kubernetes-preserve-unknown-fields") == Some(&Value::Bool(true));
+        let mark = schema.get("x-kubernetes-group-version-kind").cloned();
+        if let (true, Some(mark)) = (open, mark) {
+            *schema = json!({"type": "object", "x-kubernetes-group-version-kind": mark});
+        }
     }
     for path in paths.values_mut() {
         for operation in path.as_object_mut().into_iter().flat_map(Map::values_mut) {

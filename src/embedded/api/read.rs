@@ -145,10 +145,17 @@ pub fn list(server: &Server, kind: &Kind, filter: &Filter, query: &Query) -> Res
         }
         token => {
             let (at, start) = read_token(token)?;
-            let listing = store
-                .list_at(kind.bucket(), &filter.prefix, at)
+            // Without a revision the list goes on with what is there now.
+            let listing = if at == 0 {
+                Ok(store.list(kind.bucket(), &filter.prefix))
+            } else {
+                store.list_at(kind.bucket(), &filter.prefix, at)
+            };
+            let listing = listing
                 .map_err(|_| {
+                    let anew = write_token(0, &start);
                     Status::expired("The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.")
+                    .go_on(anew)
                 })?;
             (start, listing)
         }

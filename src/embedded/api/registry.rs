@@ -1,6 +1,7 @@
 //! Which kinds there are right now: the built-in ones and those that CustomResourceDefinitions have added.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::builtin;
@@ -159,6 +160,7 @@ pub fn bucket_of(group: &str, plural: &str) -> String {
 /// All kinds that are served.
 pub struct Registry {
     known: RwLock<Known>,
+    generation: AtomicU64,
 }
 
 #[derive(Clone, Default)]
@@ -191,6 +193,7 @@ impl Default for Registry {
         }
         Self {
             known: RwLock::new(known),
+            generation: AtomicU64::new(1),
         }
     }
 }
@@ -235,6 +238,12 @@ impl Registry {
         for kind in kinds {
             known.add(Arc::new(kind));
         }
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    /// A number that is another whenever kinds have come, changed or gone.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
     }
 
     /// Whether a group is one of Kubernetes' own.

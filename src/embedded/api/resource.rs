@@ -262,6 +262,7 @@ fn watch(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, S
         code: 200,
         media: "application/json",
         warnings: Vec::new(),
+        tag: None,
         body: Body::Stream(Box::pin(stream)),
     })
 }

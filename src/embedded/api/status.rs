@@ -113,6 +113,7 @@ pub struct Status {
     warnings: Vec<String>,
     bare: bool,
     hollow: bool,
+    next: Box<str>,
 }
 
 impl Status {
@@ -126,6 +127,7 @@ impl Status {
             warnings: Vec::new(),
             bare: false,
             hollow: false,
+            next: Box::default(),
         }
     }
 
@@ -373,12 +375,23 @@ impl Status {
         self
     }
 
+    /// Adds how a list can be gone on with all the same.
+    #[must_use]
+    pub fn go_on(mut self, next: String) -> Self {
+        self.next = next.into();
+        self
+    }
+
     /// The object that goes over the wire.
     pub fn to_json(&self) -> Value {
+        let metadata = match &*self.next {
+            "" => json!({}),
+            next => json!({"continue": next}),
+        };
         let mut status = json!({
             "kind": "Status",
             "apiVersion": "v1",
-            "metadata": {},
+            "metadata": metadata,
             "status": if self.code < 300 { "Success" } else { "Failure" },
         });
         if let Some(root) = status.as_object_mut() {

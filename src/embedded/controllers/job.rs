@@ -1,5 +1,6 @@
 //! Jobs: pods until enough have succeeded.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -127,6 +128,15 @@ impl Job<'_> {
             None => succeeded > 0 && active.is_empty(),
         };
         let (overdue, left) = self.deadline();
+        if let Some(rule) = self.met_rule(&pods) {
+            for pod in &active {
+                delete_pod(self.context, pod, NAME).await?;
+            }
+            let message = format!("Matched rules at index {rule}");
+            return self
+                .finish(&pods, "Complete", "SuccessPolicy", &message)
+                .await;
+        }
         if complete && active.is_empty() {
             return self
                 .finish(
@@ -173,6 +183,25 @@ impl Job<'_> {
         }
         self.tell(suspended, &[]).await?;
         Ok(left.map_or(Next::Done, Next::After))
+    }
+
+    /// The first rule of the policy for success that is met.
+    fn met_rule(&self, pods: &[Arc<Pod>]) -> Option<usize> {
+        let rules = self.value.pointer("/spec/successPolicy/rules")?;
+        let done = succeeded_indexes(pods);
+        let met = |rule: &Value| {
+            let (count, all) = match rule.get("succeededIndexes").and_then(Value::as_str) {
+                Some(ranges) => {
+                    let named = numbers_in(ranges);
+                    let found = done.iter().filter(|index| named.contains(index));
+                    (found.count(), named.len())
+                }
+                None => (done.len(), usize::MAX),
+            };
+            let wanted = rule.get("succeededCount").and_then(Value::as_u64);
+            count >= wanted.map_or(all, |n| usize::try_from(n).unwrap_or(usize::MAX))
+        };
+        rules.as_array()?.iter().position(met)
     }
 
     /// Whether the job has run for too long, and how long it may still run.
@@ -310,19 +339,8 @@ impl Job<'_> {
         }
         json_patch::merge(&mut status, &more);
         if self.indexed() {
-            let mut done: Vec<i64> = pods
-                .iter()
-                .filter(|pod| &*pod.phase == "Succeeded")
-                .filter_map(|pod| {
-                    pod.object
-                        .label("batch.kubernetes.io/job-completion-index")?
-                        .parse()
-                        .ok()
-                })
-                .collect();
-            done.sort_unstable();
-            done.dedup();
-            json_patch::merge(&mut status, &json!({"completedIndexes": ranges(&done)}));
+            let done = ranges(&succeeded_indexes(&pods));
+            json_patch::merge(&mut status, &json!({"completedIndexes": done}));
         }
         if !conditions.is_empty() {
             let list = self
@@ -342,6 +360,32 @@ impl Job<'_> {
         // A null lays itself down as text where nothing was; counts are taken out instead.
         set_status(self.context, self.kind, self.object, status, NAME).await
     }
+}
+
+/// The indexes of pods that have succeeded, in order.
+fn succeeded_indexes(pods: &[Arc<Pod>]) -> Vec<i64> {
+    let index = |pod: &Arc<Pod>| {
+        let label = pod.object.label("batch.kubernetes.io/job-completion-index");
+        label?.parse().ok()
+    };
+    let done = pods.iter().filter(|pod| &*pod.phase == "Succeeded");
+    let mut done: Vec<i64> = done.filter_map(index).collect();
+    done.sort_unstable();
+    done.dedup();
+    done
+}
+
+/// The numbers that ranges name.
+fn numbers_in(ranges: &str) -> BTreeSet<i64> {
+    // Nobody names more indexes than a job may have.
+    const MOST: i64 = 100_000;
+    let each = ranges.split(',').filter_map(|range| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let first: i64 = first.trim().parse().ok()?;
+        let last: i64 = last.trim().parse().ok()?;
+        Some(first..=last.min(first.saturating_add(MOST)))
+    });
+    each.flatten().collect()
 }
 
 /// Numbers as ranges: `0-2,4`.

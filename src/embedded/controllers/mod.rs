@@ -8,8 +8,10 @@
 
 mod adoption;
 mod aggregation;
+mod api_services;
 mod autoscaler;
 mod budgets;
+mod certificates;
 mod cron_job;
 mod daemon_set;
 mod deployment;
@@ -18,6 +20,7 @@ mod event;
 mod eviction;
 mod expiry;
 mod garbage;
+mod history;
 mod job;
 mod load_balancers;
 mod namespace;
@@ -95,8 +98,12 @@ pub(super) fn spawn(server: &Server) -> Running {
     tasks.spawn(runtime::run(context.clone(), autoscaler::Autoscalers));
     tasks.spawn(runtime::run(context.clone(), expiry::Events));
     tasks.spawn(runtime::run(context.clone(), quotas::Quotas));
+    tasks.spawn(runtime::run(context.clone(), certificates::Certificates));
     tasks.spawn(runtime::run(context.clone(), aggregation::Aggregation));
-    tasks.spawn(runtime::run(context, endpoints::Endpoints));
+    tasks.spawn(runtime::run(context.clone(), endpoints::Endpoints));
+    tasks.spawn(runtime::run(context, api_services::Availability));
+    tasks.spawn(api_services::register(server.clone()));
     tasks.spawn(garbage::run(server.clone()));
+    tasks.spawn(history::run(server.clone()));
     Running { _tasks: tasks }
 }

@@ -22,6 +22,11 @@ pub struct Schemas {
 impl Schemas {
     /// Reads those of a group version; there are none for groups that are not built in.
     pub fn of(group: &str, version: &str) -> Self {
+        Self::with(group, version, &[])
+    }
+
+    /// The same, with some that are asked for by name.
+    pub fn with(group: &str, version: &str, more: &[&str]) -> Self {
         let mut text = String::new();
         // The data is part of the program; if it can't be read there are no schemas, and a test says so.
         if flate2::read::GzDecoder::new(PACKED)
@@ -33,6 +38,7 @@ impl Schemas {
         let lines: BTreeMap<&str, (&str, &str)> = text.lines().filter_map(split).collect();
         let mut names = BTreeMap::new();
         let mut open: Vec<&str> = Vec::new();
+        open.extend(lines.keys().filter(|name| more.contains(name)));
         for (name, (kinds, _)) in &lines {
             for mark in kinds.split(',') {
                 let mut parts = mark.split('/');

@@ -61,6 +61,7 @@ async fn serve(home: &Home, ready: impl FnOnce()) -> Result<()> {
         version: home.config().kubernetes_version(),
         address: address.to_string(),
         authority: home.authority()?,
+        keys: Some(home.clone()),
     };
     let server = Server::start(store, settings, access)
         .await

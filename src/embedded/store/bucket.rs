@@ -129,6 +129,19 @@ impl Bucket {
         self.forgotten = self.forgotten.max(revision);
     }
 
+    /// Forgets the changes up to a revision.
+    pub(super) fn forget(&mut self, revision: u64) {
+        while let Some(oldest) = self.window.front()
+            && oldest.object.revision() <= revision
+        {
+            self.forgotten = oldest.object.revision();
+            self.window.pop_front();
+        }
+        if self.window.capacity() > 64 && self.window.len() < self.window.capacity() / 4 {
+            self.window.shrink_to_fit();
+        }
+    }
+
     fn remember(&mut self, change: Change) {
         let revision = change.object.revision();
         if self.window.len() >= WINDOW

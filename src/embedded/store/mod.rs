@@ -78,6 +78,8 @@ pub struct Store {
 
 struct Inner {
     revision: u64,
+    /// What was before this revision can no longer be asked for.
+    forgotten: u64,
     buckets: BTreeMap<Arc<str>, Bucket>,
     parsed: VecDeque<Arc<Value>>,
     log: Option<Log>,
@@ -96,6 +98,7 @@ impl Store {
         Self {
             inner: Mutex::new(Inner {
                 revision: 1,
+                forgotten: 0,
                 buckets: BTreeMap::new(),
                 parsed: VecDeque::new(),
                 log: None,
@@ -133,6 +136,17 @@ impl Store {
         }
     }
 
+    /// Forgets what happened up to a revision: from then on it can neither be listed nor watched from before.
+    ///
+    /// Watches that have seen everything go on.
+    pub fn forget(&self, revision: u64) {
+        let mut inner = self.lock();
+        inner.forgotten = inner.forgotten.max(revision);
+        for bucket in inner.buckets.values_mut() {
+            bucket.forget(revision);
+        }
+    }
+
     /// The current revision.
     pub fn revision(&self) -> u64 {
         self.lock().revision
@@ -158,6 +172,10 @@ impl Store {
     /// Lists as things were at an older revision, if the window still reaches there.
     pub fn list_at(&self, bucket: &str, prefix: &str, revision: u64) -> Result<Listing, TooOld> {
         let inner = self.lock();
+        if revision < inner.forgotten {
+            let oldest = inner.forgotten;
+            return Err(TooOld { oldest });
+        }
         let objects = match inner.buckets.get(bucket) {
             Some(bucket) => bucket.list_at(prefix, revision)?,
             None => Vec::new(),
@@ -223,6 +241,10 @@ impl Store {
     pub fn watch(self: &Arc<Self>, bucket: &str, after: u64) -> Result<Watch, TooOld> {
         let mut inner = self.lock();
         let revision = inner.revision;
+        if after < inner.forgotten {
+            let oldest = inner.forgotten;
+            return Err(TooOld { oldest });
+        }
         let bucket_name: Arc<str> = inner.name_of(bucket);
         let entry = inner.bucket(&bucket_name);
         if after < entry.oldest() {
@@ -273,6 +295,7 @@ impl Store {
         Self {
             inner: Mutex::new(Inner {
                 revision: inner.revision,
+                forgotten: inner.forgotten,
                 buckets: inner.buckets.iter().map(each).collect(),
                 parsed: VecDeque::new(),
                 log: None,

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::embedded::access::User;
 use crate::embedded::admission::limits;
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::Status;
@@ -12,9 +13,14 @@ pub(super) fn new(
     server: &Server,
     kind: &Kind,
     namespace: &str,
+    user: &User,
     value: &mut Value,
 ) -> Result<(), Status> {
     match kind.bucket() {
+        "certificatesigningrequests.certificates.k8s.io" => {
+            requester(user, value);
+            Ok(())
+        }
         "pods" => pod(server, kind, namespace, value),
         "events" => {
             if let Some(root) = value.as_object_mut() {
@@ -103,6 +109,24 @@ fn pod(server: &Server, kind: &Kind, namespace: &str, value: &mut Value) -> Resu
         mount_token(server, namespace, spec);
     }
     Ok(())
+}
+
+/// A request for a certificate says who made it, whatever its text claims.
+fn requester(user: &User, value: &mut Value) {
+    let Some(spec) = value.get_mut("spec").and_then(Value::as_object_mut) else {
+        return;
+    };
+    for field in ["username", "uid", "groups", "extra"] {
+        spec.shift_remove(field);
+    }
+    spec.insert("username".to_owned(), user.name.as_str().into());
+    spec.insert("groups".to_owned(), json!(user.groups));
+    if !user.uid.is_empty() {
+        spec.insert("uid".to_owned(), user.uid.as_str().into());
+    }
+    if !user.extra.is_empty() {
+        spec.insert("extra".to_owned(), json!(user.extra));
+    }
 }
 
 /// Refuses a pod whose account is not there. Every namespace gets the default one, if perhaps a moment later.

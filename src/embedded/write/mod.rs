@@ -225,7 +225,7 @@ async fn create_as(
         } else if !options.manager.is_empty() {
             managed::note_update(kind, None, &mut value, &who);
         }
-        admit::new(server, kind, &namespace, &mut value)?;
+        admit::new(server, kind, &namespace, &options.user, &mut value)?;
         let request = Request {
             server,
             kind,
