@@ -149,8 +149,9 @@ pub(super) async fn validate(
     if !loaded.validating.is_empty() {
         hooks::validate(&loaded.validating, request, before, value, warnings).await?;
     }
-    if let (Some(value), None) = (value, before) {
-        quota::check(server, kind, request.namespace, request.name, value)?;
+    if let Some(value) = value.filter(|_| matches!(request.part, "" | "resize")) {
+        let (namespace, name) = (request.namespace, request.name);
+        quota::check(server, kind, namespace, name, before, value)?;
     }
     Ok(())
 }

@@ -146,12 +146,13 @@ fn in_scope(quota: &Value, pod: &Value) -> bool {
         })
 }
 
-/// Refuses a new object for which a quota of its namespace has no room.
+/// Refuses an object, or what more of it there is than before, for which a quota of its namespace has no room.
 pub(super) fn check(
     server: &Server,
     kind: &Kind,
     namespace: &str,
     name: &str,
+    before: Option<&Value>,
     value: &Value,
 ) -> Result<(), Status> {
     if !kind.namespaced {
@@ -169,16 +170,20 @@ pub(super) fn check(
             if measured(resource) != (kind.group.as_str(), kind.plural.as_str()) {
                 continue;
             }
-            if kind.bucket() == "pods" && in_scope(&quota, value) {
+            if before.is_none() && kind.bucket() == "pods" && in_scope(&quota, value) {
                 let lacking = lacking(value, resource);
                 if !lacking.is_empty() {
                     missing.insert(resource, lacking);
                 }
             }
-            let wanted = share(kind, value, &quota, resource);
+            let had = before.map_or(0, |before| share(kind, before, &quota, resource));
+            let wanted = share(kind, value, &quota, resource) - had;
+            if wanted <= 0 {
+                continue;
+            }
             let used = sum(server, namespace, &quota, resource);
             let limit = quantity::of(limit).unwrap_or(0);
-            if wanted > 0 && used + wanted > limit {
+            if used + wanted > limit {
                 let shown = [wanted, used, limit].map(|amount| written(resource, amount));
                 over.insert(resource, shown);
             }

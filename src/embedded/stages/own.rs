@@ -28,6 +28,12 @@ pub(in crate::embedded) fn drive(server: &Server, kind: &str) -> bool {
     !stages_of(server, kind).is_empty()
 }
 
+/// Whether there are stages at all.
+fn any(server: &Server) -> bool {
+    let stages = server.kind(GROUP, "stages");
+    stages.is_some_and(|stages| !server.list(&stages, "").objects.is_empty())
+}
+
 fn stages_of(server: &Server, kind: &str) -> Vec<Value> {
     let Some(stages) = server.kind(GROUP, "stages") else {
         return Vec::new();
@@ -55,6 +61,10 @@ impl Controller for Stages {
 
     fn keys(&mut self, context: &Context, source: usize, change: &Change) -> Vec<String> {
         let tagged = |at: usize, object: &Object| format!("{at} {}", object.key());
+        if source < PLURALS.len() && change.kind != ChangeKind::Deleted && !any(&context.server) {
+            // Should a stage come, it asks for all objects.
+            return Vec::new();
+        }
         if source < PLURALS.len() {
             return match change.kind {
                 ChangeKind::Deleted => {

@@ -77,7 +77,6 @@ fn check_type(kind: &Kind, value: &mut Value) -> Result<(), Status> {
             }
         }
     }
-    super::versions::store(kind, value);
     Ok(())
 }
 
@@ -88,6 +87,7 @@ pub(super) fn complete_new(
     value: &mut Value,
 ) -> Result<bool, Status> {
     check_type(kind, value)?;
+    super::versions::store(kind, value);
     let Some(metadata) = of(value) else {
         return Err(Status::bad_request("metadata is not an object"));
     };
@@ -228,6 +228,7 @@ pub(super) fn check_same(
         // A patch of a stored object, whatever version it was sent to.
     } else {
         check_type(kind, value)?;
+        super::versions::store(kind, value);
     }
     if let Some(root) = value.as_object_mut() {
         root.insert("apiVersion".to_owned(), stored);

@@ -247,9 +247,14 @@ async fn create_as(
         let object = if options.dry_run {
             Object::unsaved(&key, value)
         } else {
+            // Only a name that was made up may be tried again.
+            let last = match generated {
+                true => value.clone(),
+                false => std::mem::take(&mut value),
+            };
             let put = server
                 .store()
-                .put(kind.bucket(), &key, Expect::Absent, value.clone());
+                .put(kind.bucket(), &key, Expect::Absent, last);
             match put {
                 Ok(object) => object,
                 Err(Miss::Exists) if generated => continue,

@@ -317,11 +317,7 @@ pub(super) fn namespace_takes_new(
     let Some(found) = server.get(&namespaces, "", namespace) else {
         return Err(Status::not_found(&namespaces, namespace));
     };
-    if found
-        .value()
-        .pointer("/metadata/deletionTimestamp")
-        .is_some()
-    {
+    if found.is_going() {
         let why = format!(
             "unable to create new content in namespace {namespace} because it is being terminated"
         );
