@@ -280,3 +280,78 @@ fn pods_wait_for_claims_that_are_not_there() {
         until(pods, "user", phase_is("Running")).await;
     });
 }
+
+fn pod(name: &str, label: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": label}},
+        "spec": {"containers": [{"name": "c", "image": "nginx"}]},
+    })
+}
+
+#[test]
+fn free_pods_that_fit_are_adopted_and_set_free_when_they_no_longer_fit() {
+    on_a_cluster(|client, _cluster| async move {
+        create(&client, node("n")).await;
+        create(&client, pod("lonely", "web")).await;
+        create(&client, deployment("other", 1)).await;
+        let set = json!({
+            "apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": "web"},
+            "spec": {
+                "replicas": 1, "selector": {"matchLabels": {"app": "web"}},
+                "template": {
+                    "metadata": {"labels": {"app": "web"}},
+                    "spec": {"containers": [{"name": "c", "image": "nginx"}]},
+                },
+            },
+        });
+        create(&client, set).await;
+        let pods: Api<Pod> = Api::default_namespaced(client.clone());
+        let owner = |value: &Value| value.pointer("/metadata/ownerReferences/0/name").cloned();
+        until(pods.clone(), "lonely", |value| {
+            owner(value) == Some("web".into())
+        })
+        .await;
+        let patch = kube::api::Patch::Merge(json!({"metadata": {"labels": {"app": "free"}}}));
+        let params = kube::api::PatchParams::default();
+        pods.patch("lonely", &params, &patch).await.unwrap();
+        until(pods, "lonely", |value| owner(value).is_none()).await;
+    });
+}
+
+#[test]
+fn an_autoscaler_is_shown_in_both_versions() {
+    on_a_cluster(|client, _cluster| async move {
+        let first = json!({
+            "apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "web"},
+            "spec": {
+                "maxReplicas": 3, "targetCPUUtilizationPercentage": 60,
+                "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+            },
+        });
+        create(&client, first).await;
+        type Second = k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+        let second: Api<Second> = Api::default_namespaced(client.clone());
+        let found = serde_json::to_value(second.get("web").await.unwrap()).unwrap();
+        let target = "/spec/metrics/0/resource/target/averageUtilization";
+        assert_eq!(found.pointer(target), Some(&json!(60)));
+        type First = k8s_openapi::api::autoscaling::v1::HorizontalPodAutoscaler;
+        let first: Api<First> = Api::default_namespaced(client);
+        let found = serde_json::to_value(first.get("web").await.unwrap()).unwrap();
+        assert_eq!(found["spec"]["targetCPUUtilizationPercentage"], 60);
+        assert!(found["spec"].get("metrics").is_none());
+    });
+}
+
+#[test]
+fn every_group_version_has_an_api_service_that_is_available() {
+    on_a_cluster(|client, _cluster| async move {
+        let kind = GroupVersionKind::gvk("apiregistration.k8s.io", "v1", "APIService");
+        let services: Api<DynamicObject> = Api::all_with(client, &ApiResource::from_gvk(&kind));
+        let available =
+            |value: &Value| value.pointer("/status/conditions/0/reason") == Some(&"Local".into());
+        let condition = await_condition(services, "v1.apps", |object: Option<&DynamicObject>| {
+            object.is_some_and(|object| available(&object.data))
+        });
+        condition.await.unwrap();
+    });
+}

@@ -236,8 +236,34 @@ fn finish(made: Result<rcgen::Certificate, rcgen::Error>) -> Result<Certificate>
 
 #[cfg(test)]
 mod tests {
-    use super::{Issuer, Order, Validity};
+    use super::{Issuer, Order, Purposes, Validity};
     use crate::pki::{Key, tests::PEM};
+
+    #[test]
+    fn a_request_is_signed_with_its_own_names_and_the_purposes_allowed() {
+        let key = Key::from_pem(PEM).unwrap();
+        let validity = Validity::days(1_700_000_000, 365);
+        let ca = Order::authority("test-ca", [1; 16], validity)
+            .self_signed(&key)
+            .unwrap();
+        let issuer = Issuer::new(&ca.pem, &key).unwrap();
+        let asked = Order::client("jane", "developers", [2; 16], validity).params;
+        let request = asked.serialize_request(&key.pair).unwrap().pem().unwrap();
+        let purposes = Purposes {
+            client: true,
+            ..Purposes::default()
+        };
+        let made = issuer
+            .sign_request(&request, purposes, [3; 16], validity)
+            .unwrap();
+        let (_, read) = x509_parser::parse_x509_certificate(&made.der).unwrap();
+        assert_eq!(read.subject().to_string(), "O=developers, CN=jane");
+        let usage = read.extended_key_usage().unwrap().unwrap();
+        assert!(usage.value.client_auth && !usage.value.server_auth);
+        assert!(!read.is_ca());
+        let nonsense = issuer.sign_request("nonsense", purposes, [3; 16], validity);
+        assert!(nonsense.is_err());
+    }
 
     #[test]
     fn a_client_certificate_names_user_and_group() {

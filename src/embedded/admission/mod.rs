@@ -12,6 +12,7 @@
 //! file, and a line in [`mutate`] or [`validate`].
 
 mod caller;
+pub(super) mod conversion;
 mod hooks;
 pub(super) mod limits;
 mod matching;

@@ -70,6 +70,8 @@ pub struct Custom {
     pub selectable: Vec<String>,
     /// How versions are converted.
     pub conversion: serde_json::Value,
+    /// Who converts between versions, if that takes a webhook.
+    pub(in crate::embedded) converter: Option<crate::embedded::admission::conversion::Converter>,
     /// The rules of the schema, ready to be asked.
     pub(in crate::embedded) rules: Option<crate::embedded::write::validations::Rules>,
 }

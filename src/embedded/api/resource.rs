@@ -11,11 +11,12 @@ use super::input::{deletion_of, edit_of, noted_object_of, options_of};
 use super::negotiate::{self, Form};
 use super::path::Target;
 use super::read::{self, Filter};
-use super::registry::Kind;
+use super::registry::{self, Kind};
 use super::status::Status;
 use super::{Answer, Call, follow, subresource};
 use crate::embedded::access::rbac::{self, Attempt};
 use crate::embedded::access::review;
+use crate::embedded::admission::conversion;
 use crate::embedded::proto;
 use crate::embedded::store::Object;
 use crate::embedded::table::{self, Include};
@@ -76,9 +77,9 @@ async fn answer_plainly(call: Call<'_>, target: Target, path: &str) -> Result<An
     }
     match (call.method.clone(), target.name.is_empty()) {
         (Method::GET | Method::HEAD, true) if watching => watch(&call, &kind, &target),
-        (Method::GET | Method::HEAD, true) => list(&call, &kind, &target),
+        (Method::GET | Method::HEAD, true) => list(&call, &kind, &target).await,
         (Method::GET | Method::HEAD, false) if watching => watch(&call, &kind, &target),
-        (Method::GET | Method::HEAD, false) => get(&call, &kind, &target),
+        (Method::GET | Method::HEAD, false) => get(&call, &kind, &target).await,
         (Method::POST, true) if kind.bucket() == "bindings" => {
             subresource::bind_collection(&call, &target).await
         }
@@ -151,8 +152,8 @@ fn is_old_watch(path: &str) -> bool {
     }
 }
 
-fn get(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, Status> {
-    let object = find(call, kind, target)?;
+async fn get(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, Status> {
+    let object = conversion::show_one(call.server, kind, find(call, kind, target)?).await?;
     shown(call, kind, &object, 200)
 }
 
@@ -204,9 +205,10 @@ pub(super) fn find(
         .ok_or_else(|| Status::not_found(kind, &target.name))
 }
 
-fn list(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, Status> {
+async fn list(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, Status> {
     let filter = Filter::new(kind, &target.namespace, &call.query)?;
-    let page = read::list(call.server, kind, &filter, &call.query)?;
+    let mut page = read::list(call.server, kind, &filter, &call.query)?;
+    page.objects = conversion::show(call.server, kind, page.objects).await?;
     Ok(match negotiate::form(call.header(header::ACCEPT))? {
         Form::Whole => Answer::text(200, read::render_list(kind, &page)),
         Form::Table => {
@@ -258,12 +260,62 @@ fn watch(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, S
         }
     };
     let stream = follow::follow(call.server, kind, filter, &call.query, render)?;
+    let stream: std::pin::Pin<Box<dyn futures::Stream<Item = Bytes> + Send>> =
+        match conversion::is_needed(kind) {
+            true => Box::pin(converted(call.server.clone(), Arc::clone(kind), stream)),
+            false => Box::pin(stream),
+        };
     Ok(Answer {
         code: 200,
         media: "application/json",
         warnings: Vec::new(),
         tag: None,
-        body: Body::Stream(Box::pin(stream)),
+        body: Body::Stream(stream),
+    })
+}
+
+/// The lines of a watch with their objects in the version that was asked for; a line that cannot be converted ends it.
+fn converted(
+    server: crate::embedded::Server,
+    kind: Arc<Kind>,
+    lines: impl futures::Stream<Item = Bytes> + Send + 'static,
+) -> impl futures::Stream<Item = Bytes> + Send + 'static {
+    futures::StreamExt::then(lines, move |piece| {
+        let (server, kind) = (server.clone(), Arc::clone(&kind));
+        async move {
+            let mut out = Vec::with_capacity(piece.len());
+            for line in piece.split(|byte| *byte == b'\n') {
+                let Ok(mut event) = serde_json::from_slice::<Value>(line) else {
+                    continue;
+                };
+                let object = event.get_mut("object").map(Value::take);
+                let object = object.unwrap_or_default();
+                let is_ours = object.get("kind") == Some(&kind.kind.as_str().into())
+                    && event.get("type") != Some(&"BOOKMARK".into());
+                let shown = match is_ours {
+                    true => {
+                        // The text says the version asked for before the content is that.
+                        let stored = registry::api_version(&kind.group, &kind.storage_version);
+                        let mut object = object;
+                        object["apiVersion"] = stored.into();
+                        let to = kind.api_version();
+                        let done = conversion::convert(&server, &kind, &to, vec![object]).await;
+                        done.map(|mut all| all.pop().unwrap_or_default())
+                    }
+                    false => Ok(object),
+                };
+                match shown {
+                    Ok(object) => event["object"] = object,
+                    Err(status) => {
+                        event["type"] = "ERROR".into();
+                        event["object"] = status.to_json();
+                    }
+                }
+                out.extend_from_slice(event.to_string().as_bytes());
+                out.push(b'\n');
+            }
+            Bytes::from(out)
+        }
     })
 }
 
@@ -275,16 +327,17 @@ fn part_of(target: &Target) -> Part {
     }
 }
 
-fn written(kind: &Kind, written: write::Written) -> Answer {
+async fn written(call: &Call<'_>, kind: &Kind, written: write::Written) -> Result<Answer, Status> {
     let code = if written.created { 201 } else { 200 };
-    Answer::text(code, read::render(kind, &written.object)).warn(written.warnings)
+    let object = conversion::show_one(call.server, kind, written.object).await?;
+    Ok(Answer::text(code, read::render(kind, &object)).warn(written.warnings))
 }
 
 async fn create(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, Status> {
     let mut options = options_of(call)?;
     let value = noted_object_of(call, &kind.kind, &mut options.twice)?;
     let done = write::create(call.server, kind, &target.namespace, value, &options).await?;
-    Ok(written(kind, done))
+    written(call, kind, done).await
 }
 
 async fn update(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, Status> {
@@ -308,7 +361,7 @@ async fn update(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<An
         if options.validation == Validation::Warn {
             done.warnings.extend(notes);
         }
-        return Ok(written(kind, done));
+        return written(call, kind, done).await;
     }
     let edit = edit_of(call, kind, target, &mut options)?;
     let part = target.subresource.as_str();
@@ -323,7 +376,7 @@ async fn update(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<An
         &next,
     )
     .await?;
-    Ok(written(kind, done))
+    written(call, kind, done).await
 }
 
 async fn delete(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, Status> {

@@ -487,6 +487,25 @@ mod tests {
         assert!(watch.ready().unwrap().is_empty());
     }
 
+    #[tokio::test]
+    async fn what_is_forgotten_cannot_be_asked_for_but_a_watch_that_saw_it_goes_on() {
+        let store = Arc::new(Store::in_memory());
+        let put = |key: &str| {
+            store
+                .put("pods", key, Expect::Absent, pod("x", "red"))
+                .unwrap()
+        };
+        let first = put("a/x").revision();
+        let second = put("a/y").revision();
+        let mut watch = store.watch("pods", second).unwrap();
+        store.forget(second);
+        assert!(store.list_at("pods", "", first).is_err());
+        assert!(store.watch("pods", first).is_err());
+        assert!(store.watch("pods", second).is_ok());
+        put("a/z");
+        assert_eq!(watch.next().await.unwrap().len(), 1);
+    }
+
     #[test]
     fn a_fork_goes_its_own_way() {
         let store = Store::in_memory();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::{meta, validations};
+use crate::embedded::admission::conversion::Converter;
 use crate::embedded::api::registry::{Custom, Kind, Registry, Subresource};
 use crate::embedded::api::status::Cause;
 use crate::embedded::server::Server;
@@ -226,6 +227,7 @@ fn kinds(value: &Value) -> Vec<Kind> {
                 .iter()
                 .map(|field| text(field, "/jsonPath").to_owned())
                 .collect(),
+            converter: value.pointer("/spec/conversion").and_then(Converter::read),
             conversion: value
                 .pointer("/spec/conversion")
                 .cloned()

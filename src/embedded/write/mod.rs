@@ -34,8 +34,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::access::User;
-use super::admission::{self, Operation, Request};
-use super::api::registry::Kind;
+use super::admission::{self, Operation, Request, conversion};
+use super::api::registry::{Kind, api_version};
 use super::api::status::{Cause, Status};
 use super::server::Server;
 use super::store::{Expect, Miss, Object};
@@ -204,6 +204,12 @@ async fn create_as(
 ) -> Result<Written, Status> {
     let mut warnings = unknown::check(kind, &mut value, options)?;
     let config = (how == How::Apply).then(|| value.clone());
+    // From here on what a webhook has converted goes the way of the version that is kept.
+    let stored = stored_kind(server, kind);
+    if stored.is_some() {
+        value = to_stored(server, kind, value).await?;
+    }
+    let kind = stored.as_deref().unwrap_or(kind);
     let generated = meta::complete_new(kind, namespace, &mut value)?;
     rules::before_create(kind, &mut value);
     defaults::apply(kind, &mut value);
@@ -273,6 +279,25 @@ async fn create_as(
     Err(Status::already_exists(kind, ""))
 }
 
+/// The kind in the version that is kept, if a webhook converts to it.
+fn stored_kind(server: &Server, kind: &Kind) -> Option<Arc<Kind>> {
+    let other = conversion::is_needed(kind) && kind.version != kind.storage_version;
+    other
+        .then(|| server.kind(&kind.group, &kind.plural))
+        .flatten()
+}
+
+/// An object in the version that is kept, if a webhook must make it.
+async fn to_stored(server: &Server, kind: &Kind, value: Value) -> Result<Value, Status> {
+    let stored = api_version(&kind.group, &kind.storage_version);
+    // What names another version than the one that it was sent to is refused where that is checked.
+    if value.get("apiVersion").and_then(Value::as_str) != Some(&kind.api_version()) {
+        return Ok(value);
+    }
+    let done = conversion::convert(server, kind, &stored, vec![value]).await?;
+    Ok(done.into_iter().next().unwrap_or_default())
+}
+
 /// Changes an object: `next` makes the new one from the current one.
 pub async fn change(
     server: &Server,
@@ -312,12 +337,17 @@ async fn change_as(
 ) -> Result<Written, Status> {
     let key = kind.key(namespace, name);
     let who = managed::Writer::new(kind, options, &options.subresource);
+    let stored = stored_kind(server, kind);
     for _ in 0..TRIES {
         let Some(current) = server.store().get(kind.bucket(), &key) else {
             return Err(Status::not_found(kind, name));
         };
         let before = current.value();
-        let mut value = if versions::is_stored(kind) {
+        let mut value = if stored.is_some() {
+            let shown = vec![(*before).clone()];
+            let shown = conversion::convert(server, kind, &kind.api_version(), shown).await?;
+            next(&shown.into_iter().next().unwrap_or_default())?
+        } else if versions::is_stored(kind) {
             next(&before)?
         } else {
             let mut shown = (*before).clone();
@@ -329,6 +359,10 @@ async fn change_as(
         if how == How::Update && !options.manager.is_empty() {
             warnings = unknown::check(kind, &mut value, options)?;
         }
+        if stored.is_some() {
+            value = to_stored(server, kind, value).await?;
+        }
+        let kind = stored.as_deref().unwrap_or(kind);
         meta::check_same(kind, namespace, name, &before, &mut value)?;
         rules::confine(kind, part, &before, &mut value);
         meta::keep_fixed(kind, part, &before, &mut value);
