@@ -47,14 +47,6 @@ const KNOWN: &[(&str, &str)] = &[
         "nodes are made ready at once, without a taint before",
     ),
     (
-        "a field twice, strictly",
-        "the parser keeps the last of two and does not tell",
-    ),
-    (
-        "a field twice, warned of",
-        "the parser keeps the last of two and does not tell",
-    ),
-    (
         "a list as an object",
         "the message shows a type of the real server's language",
     ),

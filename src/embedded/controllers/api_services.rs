@@ -100,7 +100,11 @@ async fn bring_up_to_date(server: &Server) -> Result<(), Status> {
         }
     }
     for value in wanted.into_values() {
-        server.create(&kind, "", value, &options).await?;
+        // One that somebody has made meanwhile is there, which is all that is wanted.
+        match server.create(&kind, "", value, &options).await {
+            Err(status) if status.code != 409 => return Err(status),
+            _ => {}
+        }
     }
     Ok(())
 }

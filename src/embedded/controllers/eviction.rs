@@ -93,9 +93,8 @@ impl Controller for Evictions {
 
 /// The taints of a node that drive pods away.
 fn taints_of(node: &Object) -> Vec<Taint> {
-    let word = EFFECT.as_bytes();
     // Nodes change often and are hardly ever tainted so; their text tells at once.
-    if !node.bytes().windows(word.len()).any(|text| text == word) {
+    if !node.mentions(EFFECT) {
         return Vec::new();
     }
     let value = node.value();

@@ -250,6 +250,11 @@ impl Object {
         self.marks.going
     }
 
+    /// Whether a word is anywhere in the text: a quick look that spares most of what asks a thorough one.
+    pub fn mentions(&self, word: &str) -> bool {
+        std::str::from_utf8(&self.bytes).is_ok_and(|text| text.contains(word))
+    }
+
     /// The JSON text.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes

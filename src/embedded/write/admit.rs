@@ -169,14 +169,10 @@ fn priority(server: &Server, kind: &Kind, value: &mut Value) -> Result<(i64, Val
     let class = if wanted.is_empty() {
         let all = server.list(&classes, "").objects;
         // Asked for every pod, and hardly ever is there such a class; their text tells at once.
-        let word = b"\"globalDefault\":true";
-        let says = |class: &Object| {
-            let mut windows = class.bytes().windows(word.len());
-            windows.any(|text| text == word)
-        };
         let default =
             |class: &Object| class.value().get("globalDefault") == Some(&Value::Bool(true));
-        all.into_iter().find(|class| says(class) && default(class))
+        all.into_iter()
+            .find(|class| class.mentions("\"globalDefault\":true") && default(class))
     } else {
         let system = match wanted.as_str() {
             "system-node-critical" => Some(2_000_001_000),

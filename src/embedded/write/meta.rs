@@ -355,7 +355,7 @@ pub(super) fn check_name(kind: &Kind, name: &str) -> Result<(), Status> {
         }
         ("", "namespaces") => (LABEL, 63),
         ("", "services") => (LABEL_1035, 63),
-        ("", "events") | ("events.k8s.io", _) => return Ok(()),
+        ("", "events") | ("events.k8s.io" | "apiregistration.k8s.io", _) => return Ok(()),
         _ => (SUBDOMAIN, 253),
     };
     if name.len() > most {

@@ -67,9 +67,9 @@ fn measure(how: &str, what: (&str, &str), count: usize, make: &dyn Fn(usize) -> 
                 .unwrap();
         }
         let created = begin.elapsed();
-        all(&cluster, "nodes", NODES, b"\"KubeletReady\"").await;
+        all(&cluster, "nodes", NODES, "\"KubeletReady\"").await;
         let ready = begin.elapsed();
-        all(&cluster, "pods", PODS, b"\"phase\":\"Running\"").await;
+        all(&cluster, "pods", PODS, "\"phase\":\"Running\"").await;
         let running = begin.elapsed();
         println!(
             "{NODES} nodes and {PODS} pods {how}: created {created:.2?}, nodes Ready {ready:.2?}, pods Running {running:.2?}; \
@@ -83,15 +83,14 @@ fn measure(how: &str, what: (&str, &str), count: usize, make: &dyn Fn(usize) -> 
 }
 
 /// Waits until so many objects of a core kind say something.
-async fn all(cluster: &InProcess, plural: &str, count: usize, word: &[u8]) {
+async fn all(cluster: &InProcess, plural: &str, count: usize, word: &str) {
     let server = cluster.server();
     let kind = server.kind("", plural).unwrap();
-    let says = |text: &[u8]| text.windows(word.len()).any(|window| window == word);
     let mut changed = server.store().any_change();
     loop {
         changed.borrow_and_update();
         let objects = server.list(&kind, "").objects;
-        if objects.len() >= count && objects.iter().all(|object| says(object.bytes())) {
+        if objects.len() >= count && objects.iter().all(|object| object.mentions(word)) {
             return;
         }
         drop(objects);
