@@ -127,3 +127,36 @@ fn containers_print_what_logs_objects_say() {
         assert_eq!(said, "three\n");
     });
 }
+
+#[test]
+fn stages_that_a_definition_names_drive_its_pods() {
+    let home = crate::home::Home::new();
+    let stage = r#"
+apiVersion: kwok.x-k8s.io/v1alpha1
+kind: Stage
+metadata: { name: pods-fail }
+spec:
+  resourceRef: { apiGroup: v1, kind: Pod }
+  selector:
+    matchExpressions:
+    - { key: '.status.phase', operator: NotIn, values: ["Failed"] }
+  next:
+    statusTemplate: |
+      phase: Failed
+      reason: AsAsked
+      conditions: [{ type: Ready, status: "True" }]
+"#;
+    home.write("stages.yaml", stage);
+    let script = r#"cluster("dev", #{
+    distribution: kwok(#{ config: "stages.yaml" }), provider: embedded(),
+    after_create: |c| {
+        c.apply(#{ apiVersion: "v1", kind: "Pod", metadata: #{ name: "one", namespace: "default" },
+            spec: #{ containers: [#{ name: "a", image: "b" }] } });
+        c.wait("pod/one", "Ready", "30s");
+        if c.get("pod/one").status.reason != "AsAsked" { throw "the stage was not used"; }
+    },
+})"#;
+    let script = home.write("cluster.rhai", script).display().to_string();
+    home.good(&["run", &script]);
+    assert!(home.good(&["run", &script]).contains("nothing to change"));
+}

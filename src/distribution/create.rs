@@ -97,6 +97,11 @@ fn as_a_unit(spec: &Spec, after: &[String], steps: &mut Vec<Step>) -> Vec<String
     );
     let all = nodes(spec);
     let mut last = vec!["control-plane".to_string()];
+    if let Some(step) = stages(spec) {
+        // Before the first node, which would begin as the built-in stages have it.
+        steps.push(step.after(&last));
+        last = vec!["stages".into()];
+    }
     if !all.is_empty() {
         steps.push(nodes_step(spec, Vec::new(), "there are none").after(&last));
         let action = Action::Ready { nodes: all.len() };
@@ -114,6 +119,26 @@ fn as_a_unit(spec: &Spec, after: &[String], steps: &mut Vec<Step>) -> Vec<String
         last.push("ready".into());
     }
     last
+}
+
+/// The user's own stages, as objects of a cluster that simulates its nodes by itself.
+fn stages(spec: &Spec) -> Option<Step> {
+    if spec.distribution.kind != crate::axis::Distribution::Kwok {
+        return None;
+    }
+    let own = spec.distribution.options.get("config")?.as_list()?;
+    let install = Install {
+        component: "brought".into(),
+        version: String::new(),
+        digest: "1".into(),
+        how: How::Objects {
+            objects: own.to_vec(),
+            namespace: None,
+        },
+    };
+    let title = format!("add {} stages", own.len());
+    let why = "the definition asks for them";
+    Some(Step::new("stages", title, why, Action::Install(install)))
 }
 
 /// The step that shows the nodes a cluster is to have.

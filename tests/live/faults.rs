@@ -362,9 +362,9 @@ fn a_failing_node_leaves_the_journals_of_what_runs_in_it() {
     let denied = || Fault::Answer(500, "operation not permitted");
     let name = stage.name("n");
     let script = stage.script(&format!(
-        r#"cluster("{name}", #{{ distribution: vanilla(), provider: docker(), kubernetes: "1.35.4" }})"#
+        r#"cluster("{name}", #{{ distribution: vanilla(), provider: docker(), kubernetes: "1.35.4", workers: 1 }})"#
     ));
-    proxy.fail(&["POST", "/exec", "kubeadm"], 0, usize::MAX, denied());
+    proxy.fail(&["POST", "/exec", "kubeadm join"], 0, usize::MAX, denied());
     let said = stage.bad(&["run", &script]);
     assert!(proxy.heal() > 0, "{said}");
     stage.is_gone(&format!("kind-{name}"));
@@ -375,7 +375,11 @@ fn a_failing_node_leaves_the_journals_of_what_runs_in_it() {
         &format!("{name}-control-plane.containerd.log"),
         "containerd",
     );
-    holds(&folder, &format!("{name}-control-plane.kubelet.log"), "");
+    holds(
+        &folder,
+        &format!("{name}-control-plane.kubelet.log"),
+        "kubelet",
+    );
 
     let name = stage.name("m");
     let script = stage.script(&format!(
