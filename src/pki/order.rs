@@ -247,7 +247,11 @@ mod tests {
             .self_signed(&key)
             .unwrap();
         let issuer = Issuer::new(&ca.pem, &key).unwrap();
-        let asked = Order::client("jane", "developers", [2; 16], validity).params;
+        let mut asked = rcgen::CertificateParams::default();
+        asked.distinguished_name = rcgen::DistinguishedName::new();
+        let name = &mut asked.distinguished_name;
+        name.push(rcgen::DnType::OrganizationName, "developers");
+        name.push(rcgen::DnType::CommonName, "jane");
         let request = asked.serialize_request(&key.pair).unwrap().pem().unwrap();
         let purposes = Purposes {
             client: true,
