@@ -4,11 +4,11 @@
 //! ```text
 //! 1  certificates for the old and the new address, signed by the cluster's own authority
 //! 2  on every node: what goes to another member's old address is sent to its new one
-//! 3  once the API answers: etcd is told the new addresses, and 2 is taken back
+//! 3  once the API answers: etcd is told to know them by name from now on, and 2 is taken back
 //! ```
 //!
-//! The address that etcd knows is kept in a file of the node until it is told another, so that a repair that was cut off
-//! is begun anew.
+//! How etcd knows a member is kept in a file of the node, so that a repair that was cut off is begun anew, and one that
+//! came to its end is never wanted again.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -22,7 +22,7 @@ use super::pki;
 use crate::diag::codes::docker::ADDRESS_CHANGED;
 use crate::error::{Error, Result};
 
-/// The file that holds the address by which etcd knows a member that has another now.
+/// The file that holds how etcd knows a member: the address it had once, or its name.
 const KNOWN: &str = "/kind/ksail-peer";
 /// Leads an old address to the new one, once.
 const LEAD: &str = "iptables -t nat -C OUTPUT -p tcp -d $0 --dport 2380 -j DNAT --to-destination $1:2380 2>/dev/null || \
@@ -54,8 +54,12 @@ pub(super) struct Peer {
 pub(super) async fn settle(job: &Job<'_>, peers: Vec<Peer>) -> Result<()> {
     let known = peers.into_iter().map(|peer| async move {
         let kept = read(job, &peer.name, KNOWN).await?;
-        let had = kept.and_then(|text| text.trim().parse().ok());
-        let had = had.unwrap_or(peer.had);
+        let kept = kept.unwrap_or_default();
+        let had = if kept.trim() == peer.name {
+            peer.now
+        } else {
+            kept.trim().parse().unwrap_or(peer.had)
+        };
         Ok::<_, Error>(Peer { had, ..peer })
     });
     let peers = try_join_all(known).await?;
@@ -70,8 +74,8 @@ pub(super) async fn settle(job: &Job<'_>, peers: Vec<Peer>) -> Result<()> {
     tell(job, &first.name, &moved).await.map_err(lost)?;
     on_each(job, &peers, &moved, LET_GO).await?;
     let told = moved.iter().map(|peer| async move {
-        let now = file(KNOWN, 0o644, peer.now.to_string());
-        job.engine.put_files(&peer.name, &[now]).await
+        let name = file(KNOWN, 0o644, peer.name.as_str());
+        job.engine.put_files(&peer.name, &[name]).await
     });
     try_join_all(told).await?;
     // Members find each other anew by what they were told.
@@ -120,7 +124,7 @@ async fn on_each(job: &Job<'_>, peers: &[Peer], moved: &[&Peer], script: &str) -
     Ok(())
 }
 
-/// Tells etcd where its members are.
+/// Has etcd know its members by name: a name is never another's, and goes with its container wherever that comes back.
 async fn tell(job: &Job<'_>, node: &str, moved: &[&Peer]) -> Result<()> {
     let run = async |more: &[&str]| {
         let argv = [&["bash", "-c", ETCDCTL, "bash"], more].concat();
@@ -133,7 +137,7 @@ async fn tell(job: &Job<'_>, node: &str, moved: &[&Peer]) -> Result<()> {
             let message = format!("etcd knows no member {}", peer.name);
             return Err(Error::new(&ADDRESS_CHANGED, message));
         };
-        let url = format!("--peer-urls=https://{}:2380", peer.now);
+        let url = format!("--peer-urls=https://{}:2380", peer.name);
         run(&["member", "update", &id, &url]).await?;
     }
     Ok(())
