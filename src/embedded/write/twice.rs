@@ -161,9 +161,9 @@ mod tests {
             value,
             json!({"a": {"x": 1.5}, "b": {"c": [{"d": 2}], "c.d": null}})
         );
-        let (value, notes) = yaml(b"a: 1\nb:\n  c: x\n  c: y\n").unwrap();
+        let (value, notes) = yaml(b"a: 1\nb:\n  c: x\n  c: z\n").unwrap();
         assert_eq!(notes, ["line 4: key \"c\" already set in map"]);
-        assert_eq!(value, json!({"a": 1, "b": {"c": "y"}}));
+        assert_eq!(value, json!({"a": 1, "b": {"c": "z"}}));
     }
 
     proptest! {
