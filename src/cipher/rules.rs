@@ -12,7 +12,7 @@ use super::tree::{Branch, Value};
 use crate::diag::codes::cipher::{BROKEN_RULES, NO_RULE, UNSUPPORTED_RECIPIENT};
 use crate::error::{Error, Result};
 
-/// The name that is looked for, upwards from the file.
+/// The name that is looked for, in a folder and those above it.
 pub const FILE: &str = ".sops.yaml";
 
 /// A rules file.

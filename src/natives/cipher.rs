@@ -20,7 +20,7 @@ use crate::diag::codes::input::{FILE_OUTSIDE, FILE_UNREADABLE};
 use crate::diag::codes::model::WRONG_TYPE;
 use crate::error::{Error, Result};
 use crate::ops::cipher::keys::{Keys, Lent};
-use crate::ops::cipher::target::{Target, Wishes, find_rules, group, layout};
+use crate::ops::cipher::target::{Target, Wishes, group, layout, rules_above};
 use crate::ops::cipher::{self as ops, Exchange, Formats, files, in_file, reveal};
 use crate::script::{Session, below, fail, from_tree, kind, to_tree};
 use crate::secret::Secret;
@@ -300,7 +300,7 @@ fn rotate(session: &Session, path: &str) -> Result<()> {
     effect(session, "rotate")?;
     let (full, bytes, format) = file(session, path)?;
     let keys = keys(session)?;
-    let rules = find_rules(&full, None)?;
+    let rules = rules_above(&full)?;
     let formats = Formats {
         input: format,
         output: format,

@@ -142,7 +142,7 @@ struct Types {
     /// Format of the output
     #[arg(long, value_name = "FORMAT", value_parser = format_named, help_heading = "Formats")]
     output_type: Option<Format>,
-    /// The rules file instead of the .sops.yaml that is found upwards
+    /// The rules file instead of the .sops.yaml found above the current folder
     #[arg(
         long,
         value_name = "FILE",

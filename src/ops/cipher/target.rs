@@ -52,30 +52,46 @@ pub struct Found {
     pub rules: Rules,
 }
 
-/// Finds and reads the rules file for a path.
+/// Finds and reads the rules file for a path as sops does: the named one, else the nearest above the current folder. Where
+/// sops would find none, the nearest above the path is taken.
 pub fn find_rules(path: &Path, named: Option<&Path>) -> Result<Option<Found>> {
-    let file = match named {
-        Some(named) => named.to_owned(),
-        None => {
-            let absolute = std::path::absolute(path).map_err(|cause| unreadable(path, cause))?;
-            let found = absolute
-                .ancestors()
-                .skip(1)
-                .take(UPWARDS)
-                .map(|folder| folder.join(rules::FILE))
-                .find(|file| file.is_file());
-            match found {
-                Some(file) => file,
-                None => return Ok(None),
-            }
-        }
-    };
+    match named {
+        Some(named) => read(named.to_owned()).map(Some),
+        None => match nearest(Path::new("."))? {
+            Some(file) => read(file).map(Some),
+            None => rules_above(path),
+        },
+    }
+}
+
+/// Finds and reads the nearest rules file above a path, whatever the current folder is.
+pub fn rules_above(path: &Path) -> Result<Option<Found>> {
+    nearest(path.parent().unwrap_or(Path::new(".")))?
+        .map(read)
+        .transpose()
+}
+
+/// The rules file in a folder or the nearest one above it.
+fn nearest(folder: &Path) -> Result<Option<PathBuf>> {
+    // The folder of a bare file name is called "", which is no path.
+    let folder = Some(folder)
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let absolute = std::path::absolute(folder).map_err(|cause| unreadable(folder, cause))?;
+    Ok(absolute
+        .ancestors()
+        .take(UPWARDS)
+        .map(|folder| folder.join(rules::FILE))
+        .find(|file| file.is_file()))
+}
+
+fn read(file: PathBuf) -> Result<Found> {
     let text = std::fs::read(&file).map_err(|cause| unreadable(&file, cause))?;
     let text = String::from_utf8(text).map_err(|_| {
         Error::new(&BROKEN_RULES, "the rules file is not UTF-8").within(file.display())
     })?;
     let rules = Rules::read(&text).map_err(|error| super::in_file(error, &file))?;
-    Ok(Some(Found { path: file, rules }))
+    Ok(Found { path: file, rules })
 }
 
 impl Found {

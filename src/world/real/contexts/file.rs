@@ -97,15 +97,17 @@ pub(super) fn edit(path: &Path, change: impl FnOnce(&mut Kubeconfig) -> bool) ->
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned();
-    let own = OpenOptions::new()
+    let own = folder.join(format!(".{name}.ksail"));
+    let mut held = OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(false)
         .mode(0o600)
-        .open(folder.join(format!(".{name}.ksail")))
+        .open(&own)
         .map_err(fail)?;
-    own.lock().map_err(fail)?;
-    let _shared = Shared::take(&folder.join(format!("{name}.lock")))?;
+    held.lock().map_err(fail)?;
+    held.write_all(MARK.as_bytes()).map_err(fail)?;
+    let _shared = Shared::take(&own, &folder.join(format!("{name}.lock")))?;
     let mut config = read(&real)?.map_or_else(|| Kubeconfig::parse(""), Ok)?;
     if !change(&mut config) {
         return Ok(());
@@ -128,14 +130,11 @@ struct Shared(PathBuf);
 
 impl Shared {
     /// Makes the file, waiting a while for whoever has made it before.
-    fn take(path: &Path) -> Result<Self> {
+    fn take(own: &Path, path: &Path) -> Result<Self> {
         let began = Instant::now();
         loop {
-            match File::create_new(path) {
-                Ok(mut file) => {
-                    let _ = write!(file, "{MARK} {}", std::process::id());
-                    return Ok(Self(path.to_path_buf()));
-                }
+            match make(own, path) {
+                Ok(()) => return Ok(Self(path.to_path_buf())),
                 Err(cause) if cause.kind() == std::io::ErrorKind::AlreadyExists => {
                     // Ours are only ever made under the OS lock, which is held here: such a file was left by a kill.
                     if std::fs::read_to_string(path).is_ok_and(|text| text.starts_with(MARK)) {
@@ -154,6 +153,17 @@ impl Shared {
                 }
             }
         }
+    }
+}
+
+/// Makes a file that is not there yet, with our mark in it from its first moment: a kill must not leave one that nobody
+/// knows whose it is. So it is another name of our own file, except on file systems without such names.
+fn make(own: &Path, path: &Path) -> std::io::Result<()> {
+    match std::fs::hard_link(own, path) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::AlreadyExists => {
+            File::create_new(path)?.write_all(MARK.as_bytes())
+        }
+        done => done,
     }
 }
 
