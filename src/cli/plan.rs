@@ -52,6 +52,8 @@ pub(super) fn run(args: Args, cx: &Context) -> Result<ExitCode> {
         show::data(&plan::show::text(&planned.plan));
     }
     let is_due = args.detailed_exitcode && !planned.plan.is_empty();
+    // The process ends here. Taking ten thousand clusters apart piece by piece would take it a tenth of its time.
+    std::mem::forget((planned, fleet));
     Ok(if is_due {
         ExitCode::from(2)
     } else {

@@ -109,7 +109,7 @@ pub(super) fn run(args: Args, cx: &Context) -> Result<ExitCode> {
 pub(super) async fn plan(world: &dyn World, fleet: &Fleet, goal: Goal) -> Result<Planned> {
     fleet::plan(
         world,
-        &fleet.wanted(),
+        fleet.wanted(),
         goal,
         &ScriptPolicies::new(&fleet.clusters, now()),
     )

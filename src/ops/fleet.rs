@@ -87,7 +87,7 @@ pub struct Planned {
 /// Looks at every cluster of a definition and plans what differs; all problems are told.
 pub async fn plan(
     world: &dyn World,
-    clusters: &[Wanted],
+    clusters: Vec<Wanted>,
     goal: Goal,
     policies: &dyn Policies,
 ) -> Result<Planned> {
@@ -100,7 +100,7 @@ pub async fn plan(
         new: Vec::new(),
     };
     let mut problems = Vec::new();
-    for (wanted, facts) in clusters.iter().zip(facts) {
+    for (wanted, facts) in clusters.into_iter().zip(facts) {
         let spec = &wanted.spec;
         let rule = |change: &Change| policies.rule(spec, change);
         let outcome = facts.and_then(|facts| {
@@ -114,13 +114,13 @@ pub async fn plan(
         match outcome {
             Ok((Some(plan), is_new)) => {
                 planned.plan.clusters.push(plan);
-                planned.wanted.push(Some(wanted.clone()));
+                planned.wanted.push(Some(wanted));
                 planned.new.push(is_new);
             }
             Ok((None, _)) => {}
             Err(problem) => {
                 let problem = problem.within(format!("cluster {}", spec.name));
-                problems.push(blame(Some(wanted), problem));
+                problems.push(blame(Some(&wanted), problem));
             }
         }
     }

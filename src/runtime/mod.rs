@@ -64,7 +64,7 @@ impl Runtime {
     pub async fn plan(&self, fleet: &Fleet) -> Result<Planned> {
         fleet::plan(
             self.world(),
-            &fleet.wanted(),
+            fleet.wanted(),
             Goal::Ensure,
             &ScriptPolicies::new(&fleet.clusters, now()),
         )
@@ -75,7 +75,7 @@ impl Runtime {
     pub async fn plan_removal(&self, fleet: &Fleet) -> Result<Planned> {
         fleet::plan(
             self.world(),
-            &fleet.wanted(),
+            fleet.wanted(),
             Goal::Remove,
             &ScriptPolicies::new(&fleet.clusters, now()),
         )

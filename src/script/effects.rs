@@ -155,14 +155,15 @@ impl Effects {
         self.lives().remove(&defined.spec.context());
         let clusters = [defined];
         // The call is what problems point at here, not the definition.
-        let wanted = clusters.each_ref().map(|defined| fleet::Wanted {
+        let unplaced = |defined: &Defined| fleet::Wanted {
             place: None,
             ..defined.wanted()
-        });
+        };
+        let wanted = clusters.iter().map(unplaced).collect();
         // No race with the cancelling here: execution itself finishes the steps that have begun.
         self.handle.block_on(async {
             let policies = ScriptPolicies::new(&clusters, now());
-            let planned = fleet::plan(self.world(), &wanted, goal, &policies).await?;
+            let planned = fleet::plan(self.world(), wanted, goal, &policies).await?;
             fleet::admit(
                 self.world(),
                 &planned,
