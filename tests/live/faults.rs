@@ -379,7 +379,6 @@ fn a_failing_node_leaves_the_journals_of_what_runs_in_it() {
 }
 
 #[test]
-#[ignore = "has not passed on an engine yet; run it with --ignored"]
 fn a_failing_agent_leaves_the_journal_of_its_containerd() {
     let Some(mut stage) = Stage::set(super::k3s::IMAGES) else {
         return;

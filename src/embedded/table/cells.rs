@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-fn text<'a>(value: &'a Value, at: &str) -> &'a str {
+pub(super) fn text<'a>(value: &'a Value, at: &str) -> &'a str {
     value
         .pointer(at)
         .and_then(Value::as_str)
@@ -13,7 +13,7 @@ fn count(value: &Value, at: &str) -> i64 {
     value.pointer(at).and_then(Value::as_i64).unwrap_or(0)
 }
 
-fn list<'a>(value: &'a Value, at: &str) -> impl Iterator<Item = &'a Value> {
+pub(super) fn list<'a>(value: &'a Value, at: &str) -> impl Iterator<Item = &'a Value> {
     let list = value.pointer(at).and_then(Value::as_array);
     list.into_iter().flatten()
 }

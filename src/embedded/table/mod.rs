@@ -3,6 +3,7 @@
 //! `columns` has the built-in kinds' columns, `cells` how they are computed; custom kinds bring theirs in their
 //! definition. To add a kind: an arm in `columns`, and the cells it needs.
 
+mod api_service;
 mod cells;
 mod custom;
 
@@ -440,6 +441,12 @@ fn columns(kind: &Kind) -> Vec<Column> {
         ("node.k8s.io", _) => set(vec![
             NAME,
             Column("Handler", TEXT, 0, |v| plain(v, "/handler")),
+            AGE,
+        ]),
+        ("apiregistration.k8s.io", "apiservices") => set(vec![
+            NAME,
+            Column("Service", TEXT, 0, api_service::host),
+            Column("Available", TEXT, 0, api_service::available),
             AGE,
         ]),
         ("networking.k8s.io", "ingressclasses") => set(vec![
