@@ -14,9 +14,15 @@ use serde_json::{Value, json};
 
 /// Answers reviews: labels what it may change, refuses what is named `no`.
 async fn review(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-    let changes = request.uri().path() == "/mutate";
+    let path = request.uri().path().to_owned();
     let body = request.into_body().collect().await.unwrap().to_bytes();
     let review: Value = serde_json::from_slice(&body).unwrap();
+    if path == "/convert" {
+        return Ok(Response::new(Full::new(Bytes::from(
+            converted(&review).to_string(),
+        ))));
+    }
+    let changes = path == "/mutate";
     let asked = &review["request"];
     let mut response = json!({"uid": asked["uid"], "allowed": true});
     if changes {
@@ -32,6 +38,27 @@ async fn review(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
     }
     let answer = json!({"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "response": response});
     Ok(Response::new(Full::new(Bytes::from(answer.to_string()))))
+}
+
+/// Converts: what is `size` in v1 is `replicas` in v2; what is named `stuck` stays.
+fn converted(review: &Value) -> Value {
+    let (asked, mut result) = (&review["request"], json!({"status": "Success"}));
+    let mut objects = asked["objects"].as_array().unwrap().clone();
+    for object in &mut objects {
+        if object["metadata"]["name"] == "stuck" {
+            result = json!({"status": "Failed", "message": "it is stuck"});
+        }
+        object["apiVersion"] = asked["desiredAPIVersion"].clone();
+        let spec = object["spec"].as_object_mut().unwrap();
+        let (old, new) = match asked["desiredAPIVersion"].as_str().unwrap() {
+            "example.com/v1" => ("replicas", "size"),
+            _ => ("size", "replicas"),
+        };
+        let value = spec.remove(old).unwrap();
+        spec.insert(new.into(), value);
+    }
+    let response = json!({"uid": asked["uid"], "convertedObjects": objects, "result": result});
+    json!({"kind": "ConversionReview", "apiVersion": "apiextensions.k8s.io/v1", "response": response})
 }
 
 /// Serves reviews over TLS; gives the address and the authority to trust.
@@ -164,6 +191,76 @@ async fn webhooks_change_refuse_and_fail_as_they_are_told_to() {
             assert_eq!(ask(&server, "DELETE", &path, &json!({})).await.0, 200);
         }
     }
+}
+
+#[tokio::test]
+async fn custom_objects_are_converted_by_the_webhook_that_their_definition_names() {
+    let (address, pem) = serve().await;
+    let server = InProcess::new().await.unwrap();
+    let version = |name: &str, field: &str, stored: bool| {
+        json!({
+            "name": name, "served": true, "storage": stored,
+            "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": {
+                "type": "object", "required": [field], "properties": {field: {"type": "integer"}},
+            }}}},
+        })
+    };
+    let client = json!({"url": format!("https://{address}/convert"), "caBundle": pem});
+    let definition = json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "widgets.example.com"},
+        "spec": {
+            "group": "example.com", "scope": "Namespaced",
+            "names": {"plural": "widgets", "singular": "widget", "kind": "Widget"},
+            "versions": [version("v1", "size", false), version("v2", "replicas", true)],
+            "conversion": {"strategy": "Webhook", "webhook": {
+                "clientConfig": client, "conversionReviewVersions": ["v1"],
+            }},
+        },
+    });
+    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    let (code, answer, _) = ask(&server, "POST", definitions, &definition).await;
+    assert_eq!(code, 201, "{answer}");
+
+    let path = |version: &str| format!("/apis/example.com/{version}/namespaces/default/widgets");
+    let old = json!({
+        "apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "a"}, "spec": {"size": 3},
+    });
+    let (code, answer, _) = ask(&server, "POST", &path("v1"), &old).await;
+    assert_eq!(
+        (code, &answer["spec"]),
+        (201, &json!({"size": 3})),
+        "{answer}"
+    );
+
+    let one = |version: &str| format!("{}/a", path(version));
+    let (code, answer, _) = ask(&server, "GET", &one("v2"), &json!({})).await;
+    assert_eq!(
+        (code, &answer["spec"]),
+        (200, &json!({"replicas": 3})),
+        "{answer}"
+    );
+    let (_, answer, _) = ask(&server, "GET", &path("v1"), &json!({})).await;
+    assert_eq!(answer["items"][0]["spec"], json!({"size": 3}), "{answer}");
+
+    // A write in one version is seen in the other.
+    let (_, mut now, _) = ask(&server, "GET", &one("v1"), &json!({})).await;
+    now["spec"]["size"] = 5.into();
+    let (code, answer, _) = ask(&server, "PUT", &one("v1"), &now).await;
+    assert_eq!(code, 200, "{answer}");
+    let (_, answer, _) = ask(&server, "GET", &one("v2"), &json!({})).await;
+    assert_eq!(answer["spec"], json!({"replicas": 5}), "{answer}");
+
+    let mut stuck = old.clone();
+    stuck["metadata"]["name"] = "stuck".into();
+    let (code, answer, _) = ask(&server, "POST", &path("v1"), &stuck).await;
+    assert_eq!(code, 500, "{answer}");
+    let message = answer["message"].as_str().unwrap();
+    assert!(
+        message.contains("conversion webhook for example.com/v1, Kind=Widget failed")
+            && message.contains("it is stuck"),
+        "{message}"
+    );
 }
 
 fn other_authority() -> String {
