@@ -293,12 +293,24 @@ fn k3d_and_ksail_share_their_clusters() {
     k3d(&["cluster", "stop", &ours]);
     assert_eq!(info(&stage, &ours)["state"], "stopped");
     k3d(&["cluster", "start", &ours]);
+    // k3d waits for the servers alone.
+    let ready = |name: &str| {
+        let context = format!("--context=k3d-{name}");
+        let wait = ["wait", "node", "--all", "--for=condition=Ready"];
+        let all: Vec<&str> = [context.as_str(), "--timeout=180s"]
+            .into_iter()
+            .chain(wait)
+            .collect();
+        stage.tool("kubectl", &all);
+    };
+    ready(&ours);
     assert_eq!(nodes(&stage, &ours).len(), 2);
     k3d(&["cluster", "delete", &ours]);
     assert!(stage.containers(&format!("k3d.cluster={ours}")).is_empty());
 
     let image = ["--image", "rancher/k3s:v1.35.4-k3s1"];
     k3d(&["cluster", "create", &theirs, image[0], image[1]]);
+    ready(&theirs);
     assert_eq!(nodes(&stage, &theirs).len(), 1);
     stage.good(&["cluster", "stop", &theirs]);
     stage.good(&["cluster", "start", &theirs]);
