@@ -109,6 +109,31 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// What is known of a cluster before anything of it was looked at.
+    pub fn unseen(
+        name: &ClusterName,
+        context: &str,
+        distribution: Distribution,
+        provider: Provider,
+    ) -> Self {
+        Self {
+            name: name.clone(),
+            context: context.to_string(),
+            distribution,
+            provider,
+            state: State::Stopped,
+            endpoint: None,
+            kubernetes: None,
+            nodes: Vec::new(),
+            missing: BTreeMap::new(),
+            components: BTreeMap::new(),
+            recorded: None,
+            has_context: false,
+            expires: None,
+            foreign: false,
+        }
+    }
+
     /// How many nodes of a role there are.
     pub fn count(&self, role: Role) -> usize {
         self.nodes.iter().filter(|node| node.role == role).count()

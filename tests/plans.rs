@@ -69,21 +69,16 @@ fn facts_after(spec: &Spec) -> Facts {
             version: node.version,
         })
         .collect();
+    let (distribution, provider) = (spec.distribution.kind, spec.provider.kind);
     Facts {
-        name: spec.name.clone(),
-        context: spec.context(),
-        distribution: spec.distribution.kind,
-        provider: spec.provider.kind,
         state: State::Running,
         endpoint: Some("https://127.0.0.1:6443".into()),
         kubernetes: Some(distribution::kubernetes(spec)),
         nodes,
-        missing: BTreeMap::new(),
         components,
         recorded: Some(plan::recorded(spec)),
         has_context: true,
-        expires: None,
-        foreign: false,
+        ..Facts::unseen(&spec.name, &spec.context(), distribution, provider)
     }
 }
 

@@ -112,7 +112,6 @@ mod tests {
 
     use super::*;
     use crate::axis::Distribution;
-    use crate::facts::State;
     use crate::spec::{ClusterName, Spec};
     use crate::world::{Access, Contexts, Deadlines, Memory, Platform};
 
@@ -172,21 +171,12 @@ mod tests {
         }
 
         fn list(&self) -> BoxFuture<'_, Result<Vec<Facts>>> {
-            let facts = self.0.map(|provider| Facts {
-                name: ClusterName::parse("dev").unwrap(),
-                context: format!("{}-dev", provider.name()),
-                distribution: Distribution::K3s,
-                provider,
-                state: State::Stopped,
-                endpoint: None,
-                kubernetes: None,
-                nodes: Vec::new(),
-                missing: std::collections::BTreeMap::new(),
-                components: std::collections::BTreeMap::new(),
-                recorded: None,
-                has_context: false,
-                expires: None,
-                foreign: false,
+            let facts = self.0.map(|provider| {
+                let (name, context) = (
+                    ClusterName::parse("dev").unwrap(),
+                    format!("{}-dev", provider.name()),
+                );
+                Facts::unseen(&name, &context, Distribution::K3s, provider)
             });
             async { Ok(facts.into_iter().collect()) }.boxed()
         }

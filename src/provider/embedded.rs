@@ -1,6 +1,5 @@
 //! The embedded provider: a cluster is a detached ksail process that serves a Kubernetes API on loopback.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -101,20 +100,8 @@ impl Embedded {
             return Ok(None);
         };
         let mut facts = Facts {
-            name: name.clone(),
-            context: context.to_string(),
-            distribution: card.distribution,
-            provider: Provider::Embedded,
-            state: State::Stopped,
-            endpoint: None,
-            kubernetes: None,
-            nodes: Vec::new(),
-            missing: BTreeMap::new(),
-            components: BTreeMap::new(),
             recorded: self.store.read(context).await?,
-            has_context: false,
-            expires: None,
-            foreign: false,
+            ..Facts::unseen(name, context, card.distribution, Provider::Embedded)
         };
         // A card without a home is a creation that was cut off before the first key.
         if !self.home(context).exists() {

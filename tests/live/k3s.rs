@@ -20,13 +20,8 @@ cluster("{name}", #{{ distribution: k3s(#{{ args: ["--kubelet-arg=eviction-hard=
     )
 }
 
-fn info(stage: &Stage, name: &str) -> Value {
-    let output = stage.ksail(&["cluster", "info", name, "--output", "json"]);
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
 fn nodes(stage: &Stage, name: &str) -> Vec<String> {
-    let facts = info(stage, name);
+    let facts = stage.info(name);
     let nodes = facts["nodes"].as_array().unwrap();
     assert!(nodes.iter().all(|node| node["ready"] == true), "{facts}");
     let name = |node: &Value| node["name"].as_str().unwrap().to_string();
@@ -146,7 +141,7 @@ fn a_cluster_lives_its_whole_life() {
     assert_eq!(nodes(&stage, &name).len(), 2);
 
     stage.good(&["cluster", "stop", &name]);
-    assert_eq!(info(&stage, &name)["state"], "stopped");
+    assert_eq!(stage.info(&name)["state"], "stopped");
     stage.good(&["cluster", "start", &name]);
     assert_eq!(nodes(&stage, &name).len(), 2);
     kubectl(&stage, &available);
@@ -291,7 +286,7 @@ fn k3d_and_ksail_share_their_clusters() {
     assert_eq!(ours_there["agentsRunning"], 1, "{ours_there}");
     assert!(k3d(&["kubeconfig", "get", &ours]).contains("certificate-authority-data"));
     k3d(&["cluster", "stop", &ours]);
-    assert_eq!(info(&stage, &ours)["state"], "stopped");
+    assert_eq!(stage.info(&ours)["state"], "stopped");
     k3d(&["cluster", "start", &ours]);
     // k3d waits for the servers alone.
     let ready = |name: &str| {

@@ -1,6 +1,5 @@
 //! KWOK clusters on Docker, judged by kubectl and kwokctl where they are there.
 
-use serde_json::Value;
 
 use super::stage::Stage;
 
@@ -19,13 +18,8 @@ cluster("{name}", #{{ distribution: kwok(), provider: docker(), kubernetes: "1.3
     )
 }
 
-fn info(stage: &Stage, name: &str) -> Value {
-    let output = stage.ksail(&["cluster", "info", name, "--output", "json"]);
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
 fn nodes(stage: &Stage, name: &str) -> usize {
-    let facts = info(stage, name);
+    let facts = stage.info(name);
     let nodes = facts["nodes"].as_array().unwrap();
     assert!(nodes.iter().all(|node| node["ready"] == true), "{facts}");
     nodes.len()
@@ -79,7 +73,7 @@ fn a_cluster_lives_its_whole_life() {
     assert_eq!(nodes(&stage, &name), 2);
 
     stage.good(&["cluster", "stop", &name]);
-    assert_eq!(info(&stage, &name)["state"], "stopped");
+    assert_eq!(stage.info(&name)["state"], "stopped");
     stage.good(&["cluster", "start", &name]);
     assert_eq!(nodes(&stage, &name), 2);
     kubectl(&stage, &wait);
@@ -114,7 +108,7 @@ fn parts_that_are_taken_away_by_hand_are_seen_and_brought_back() {
     stage.good(&["run", &script]);
     let part = |component: &str| format!("kwok-{name}-{component}");
     let mended = |stage: &Stage, gone: &str| {
-        assert_eq!(info(stage, &name)["missing"][gone], "removed");
+        assert_eq!(stage.info(&name)["missing"][gone], "removed");
         assert!(stage.good(&["plan", &script]).contains(gone));
         stage.good(&["run", &script]);
         assert_eq!(nodes(stage, &name), 2);
@@ -126,7 +120,7 @@ fn parts_that_are_taken_away_by_hand_are_seen_and_brought_back() {
         engine.stop(&controller, 0).await?;
         engine.remove(&scheduler).await
     });
-    assert_eq!(info(&stage, &name)["missing"][&controller], "stopped");
+    assert_eq!(stage.info(&name)["missing"][&controller], "stopped");
     mended(&stage, &scheduler);
     let server = part("kube-apiserver");
     stage.engine(async |engine| engine.remove(&server).await);
@@ -262,13 +256,13 @@ fn kwokctl_and_ksail_share_their_clusters() {
     let kwokctl = |arguments: &[&str]| stage.tool("kwokctl", arguments).unwrap();
     assert!(kwokctl(&["get", "clusters"]).contains(&ours));
     kwokctl(&["--name", &ours, "scale", "node", "--replicas", "4"]);
-    assert_eq!(info(&stage, &ours)["nodes"].as_array().unwrap().len(), 4);
+    assert_eq!(stage.info(&ours)["nodes"].as_array().unwrap().len(), 4);
     let saved = stage.path("snapshot.db").display().to_string();
     kwokctl(&["--name", &ours, "snapshot", "save", "--path", &saved]);
     kwokctl(&["stop", "cluster", "--name", &ours]);
-    assert_eq!(info(&stage, &ours)["state"], "stopped");
+    assert_eq!(stage.info(&ours)["state"], "stopped");
     kwokctl(&["start", "cluster", "--name", &ours, "--wait", "60s"]);
-    assert_eq!(info(&stage, &ours)["state"], "running");
+    assert_eq!(stage.info(&ours)["state"], "running");
     kwokctl(&["delete", "cluster", "--name", &ours]);
     assert!(
         stage
@@ -294,7 +288,7 @@ fn kwokctl_and_ksail_share_their_clusters() {
         .output()
         .unwrap();
     assert!(made.status.success(), "{}", crate::home::text(&made));
-    let facts = info(&stage, &theirs);
+    let facts = stage.info(&theirs);
     assert_eq!(
         (
             &facts["state"],

@@ -114,6 +114,12 @@ impl Stage {
             .unwrap()
     }
 
+    /// What ksail knows of a cluster.
+    pub(crate) fn info(&self, name: &str) -> serde_json::Value {
+        let output = self.ksail(&["cluster", "info", name, "--output", "json"]);
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
     /// Runs ksail, wants success and gives everything it printed.
     pub(crate) fn good(&self, arguments: &[&str]) -> String {
         let output = self.ksail(arguments);

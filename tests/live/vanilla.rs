@@ -1,6 +1,5 @@
 //! Vanilla clusters on Docker, judged by kubectl and kind where they are there.
 
-use serde_json::Value;
 
 use ksail::step::{Attachment, Container};
 
@@ -59,14 +58,9 @@ fn definition(name: &str, more: &str) -> String {
     )
 }
 
-fn info(stage: &Stage, name: &str) -> Value {
-    let output = stage.ksail(&["cluster", "info", name, "--output", "json"]);
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
 /// The roles of the nodes, all of which are Ready.
 fn roles(stage: &Stage, name: &str) -> Vec<String> {
-    let facts = info(stage, name);
+    let facts = stage.info(name);
     let nodes = facts["nodes"].as_array().unwrap();
     assert!(nodes.iter().all(|node| node["ready"] == true), "{facts}");
     let roles = nodes.iter().map(|node| node["role"].as_str().unwrap());
@@ -127,7 +121,7 @@ fn a_cluster_lives_its_whole_life() {
     judge("at first");
 
     stage.good(&["cluster", "stop", &name]);
-    assert_eq!(info(&stage, &name)["state"], "stopped");
+    assert_eq!(stage.info(&name)["state"], "stopped");
     stage.good(&["cluster", "start", &name]);
     judge("after a stop");
     assert!(stage.good(&["run", &script]).contains("nothing to change"));
@@ -235,7 +229,7 @@ fn kind_and_ksail_share_their_clusters() {
     let (ours, theirs) = (stage.name("o"), stage.name("t"));
     let script = stage.script(&definition(&ours, ""));
     stage.good(&["run", &script]);
-    assert_eq!(info(&stage, &ours)["foreign"], false);
+    assert_eq!(stage.info(&ours)["foreign"], false);
     let kind = |arguments: &[&str]| stage.tool("kind", arguments).unwrap();
     assert!(kind(&["get", "clusters"]).contains(&ours));
     assert!(kind(&["get", "nodes", "--name", &ours]).contains("-control-plane"));
@@ -257,7 +251,7 @@ fn kind_and_ksail_share_their_clusters() {
     kind(&[
         "create", "cluster", "--name", &theirs, "--image", NODE, "--wait", "120s",
     ]);
-    let facts = info(&stage, &theirs);
+    let facts = stage.info(&theirs);
     assert_eq!(facts["foreign"], true);
     assert_eq!(
         (

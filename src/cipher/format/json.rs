@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use crate::cipher::number;
 use crate::cipher::tree::{Branch, Branches, Entry, Value};
-use crate::diag::codes::cipher::{BROKEN_DOCUMENT, TOO_LARGE, UNSUPPORTED_SHAPE};
+use crate::diag::codes::cipher::{BROKEN_DOCUMENT, UNSUPPORTED_SHAPE};
 use crate::error::{Error, Result};
 
-use super::{DEPTH, at_offset};
+use super::{DEPTH, at_offset, too_deep};
 
 /// Reads a document.
 pub(super) fn read(text: &str) -> Result<Branches> {
@@ -121,11 +121,7 @@ impl Reader<'_> {
     fn nested(&mut self, read: fn(&mut Self) -> Result<Value>) -> Result<Value> {
         self.depth += 1;
         if self.depth > DEPTH {
-            let error = Error::new(
-                &TOO_LARGE,
-                format!("the document is nested more than {DEPTH} levels deep"),
-            );
-            return Err(at_offset(error, self.text, self.at));
+            return Err(too_deep(self.text, self.at));
         }
         self.at += 1;
         let value = read(self)?;

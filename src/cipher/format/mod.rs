@@ -12,7 +12,7 @@ use super::metadata::{KEY, Metadata};
 use super::number;
 use super::tree::{Branch, Branches, Entry, Value};
 use crate::diag::codes::cipher::{
-    ALREADY_ENCRYPTED, BROKEN_DOCUMENT, BROKEN_METADATA, EMPTY_DOCUMENT, NOT_ENCRYPTED,
+    ALREADY_ENCRYPTED, BROKEN_DOCUMENT, BROKEN_METADATA, EMPTY_DOCUMENT, NOT_ENCRYPTED, TOO_LARGE,
     UNSUPPORTED_SHAPE,
 };
 use crate::diag::{Label, Source};
@@ -359,6 +359,12 @@ fn plain_text(value: &Value) -> String {
         Value::Comment(comment) => comment.text.clone(),
         Value::List(_) | Value::Map(_) => String::new(),
     }
+}
+
+/// The problem of a document that goes on nesting.
+pub(in crate::cipher) fn too_deep(text: &str, offset: usize) -> Error {
+    let message = format!("the document is nested more than {DEPTH} levels deep");
+    at_offset(Error::new(&TOO_LARGE, message), text, offset)
 }
 
 /// Points an error at a byte of a text that has no name yet.

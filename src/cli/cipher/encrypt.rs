@@ -171,7 +171,8 @@ pub(super) async fn encrypt(args: Encrypt, cx: &Context) -> Result<ExitCode> {
             });
             let found = find_rules(&name, wishes.rules_file.as_deref())?;
             let target = choose(&name, &wishes, found.as_ref(), &env)?;
-            ops::encrypt(&bytes, types.formats(&name)?, &target, &keys).await
+            let formats = types.formats_by(&name, found.as_ref());
+            ops::encrypt(&bytes, formats, &target, &keys).await
         }
     };
     if args.in_place {

@@ -25,7 +25,7 @@ use crate::cipher::scope::Selectors;
 use crate::diag::codes::cipher as codes;
 use crate::error::{Error, Result};
 use crate::ops::cipher::keys::{Env, Keys, process_env};
-use crate::ops::cipher::target::{Wishes, find_rules, layout};
+use crate::ops::cipher::target::{Found, Wishes, find_rules, layout};
 use crate::ops::cipher::{Formats, in_file};
 use exit::Deed;
 
@@ -155,12 +155,17 @@ struct Types {
 impl Types {
     fn formats(&self, path: &std::path::Path) -> Result<Formats> {
         let found = find_rules(path, self.config.as_deref())?;
-        Ok(Formats::choose(
+        Ok(self.formats_by(path, found.as_ref()))
+    }
+
+    /// The formats where the rules file was read before.
+    fn formats_by(&self, path: &std::path::Path, found: Option<&Found>) -> Formats {
+        Formats::choose(
             &path.to_string_lossy(),
             self.input_type,
             self.output_type,
-            layout(found.as_ref()),
-        ))
+            layout(found),
+        )
     }
 }
 

@@ -200,8 +200,8 @@ pub(super) async fn update_keys(args: UpdateKeys, cx: &Context) -> Result<ExitCo
     };
     let (mut wanted, mut told) = (Vec::new(), Vec::new());
     for path in files::gather(&args.paths, Wanted::Encrypted)? {
-        let formats = args.types.formats(&path)?;
         let found = find_rules(&path, wishes.rules_file.as_deref())?;
+        let formats = args.types.formats_by(&path, found.as_ref());
         let target =
             choose(&path, &wishes, found.as_ref(), &env).map_err(|error| in_file(error, &path))?;
         let sealed = Sealed::read(formats.input, &files::read(&path)?)

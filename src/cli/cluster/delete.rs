@@ -104,25 +104,13 @@ fn chosen(all: Vec<Facts>, with_foreign: bool) -> (Vec<Facts>, Vec<Facts>) {
 mod tests {
     use super::*;
     use crate::axis::Distribution;
-    use crate::facts::State;
     use crate::spec::ClusterName;
 
     fn facts(name: &str, foreign: bool) -> Facts {
+        let (name, context) = (ClusterName::parse(name).unwrap(), format!("kind-{name}"));
         Facts {
-            name: ClusterName::parse(name).unwrap(),
-            context: format!("kind-{name}"),
-            distribution: Distribution::Vanilla,
-            provider: Provider::Docker,
-            state: State::Stopped,
-            endpoint: None,
-            kubernetes: None,
-            nodes: Vec::new(),
-            missing: std::collections::BTreeMap::new(),
-            components: std::collections::BTreeMap::new(),
-            recorded: None,
-            has_context: false,
-            expires: None,
             foreign,
+            ..Facts::unseen(&name, &context, Distribution::Vanilla, Provider::Docker)
         }
     }
 

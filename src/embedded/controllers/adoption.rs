@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::owned::{is_going, owner_reference, text};
+use super::owned::{is_going, owner_reference, set_free, text};
 use super::{Context, Pod};
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::selector::LabelSelector;
@@ -135,20 +135,7 @@ async fn release(
     uid: &str,
     controller: &str,
 ) -> Result<(), Status> {
-    let edit = |value: &mut Value| {
-        let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) else {
-            return;
-        };
-        if let Some(owners) = metadata
-            .get_mut("ownerReferences")
-            .and_then(Value::as_array_mut)
-        {
-            owners.retain(|owner| text(owner, "/uid") != uid);
-            if owners.is_empty() {
-                metadata.shift_remove("ownerReferences");
-            }
-        }
-    };
+    let edit = |value: &mut Value| set_free(value, uid);
     change(context, inner, object, controller, &edit).await
 }
 

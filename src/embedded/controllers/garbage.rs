@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::owned::{is_going, text};
+use super::owned::{is_going, set_free, text};
 use crate::embedded::api::registry::Kind;
 use crate::embedded::server::Server;
 use crate::embedded::store::{Change, ChangeKind, Object};
@@ -248,22 +248,6 @@ fn find_owner(server: &Server, namespace: &str, owner: &Value) -> Option<Option<
     let kind = registry.of_object(text(owner, "/apiVersion"), text(owner, "/kind"))?;
     let found = server.get(&kind, namespace, text(owner, "/name"));
     Some(found.filter(|found| found.uid() == text(owner, "/uid")))
-}
-
-/// Takes the reference to an owner out.
-fn set_free(value: &mut Value, uid: &str) {
-    let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) else {
-        return;
-    };
-    if let Some(owners) = metadata
-        .get_mut("ownerReferences")
-        .and_then(Value::as_array_mut)
-    {
-        owners.retain(|owner| text(owner, "/uid") != uid);
-        if owners.is_empty() {
-            metadata.shift_remove("ownerReferences");
-        }
-    }
 }
 
 /// Whether an object has another owner that stays.

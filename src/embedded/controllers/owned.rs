@@ -37,6 +37,22 @@ pub(super) fn owner_reference(kind: &Kind, owner: &Value) -> Value {
     })
 }
 
+/// Takes the reference to an owner out.
+pub(super) fn set_free(value: &mut Value, uid: &str) {
+    let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) else {
+        return;
+    };
+    if let Some(owners) = metadata
+        .get_mut("ownerReferences")
+        .and_then(Value::as_array_mut)
+    {
+        owners.retain(|owner| text(owner, "/uid") != uid);
+        if owners.is_empty() {
+            metadata.shift_remove("ownerReferences");
+        }
+    }
+}
+
 /// The key of the object of a kind that controls another.
 pub(super) fn owner_key(object: &Object, kind: &str) -> Option<String> {
     let owner = object.controller().filter(|owner| &*owner.kind == kind)?;

@@ -1,6 +1,6 @@
 //! What is there: clusters from containers, their state from the engine and their own API.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -172,20 +172,8 @@ impl Docker {
     async fn blank(&self, maker: &dyn Maker, name: &ClusterName) -> Result<Facts> {
         let context = maker.context(name.as_str());
         Ok(Facts {
-            name: name.clone(),
-            distribution: maker.distribution(),
-            provider: Provider::Docker,
-            state: State::Stopped,
-            endpoint: None,
-            kubernetes: None,
-            nodes: Vec::new(),
-            missing: BTreeMap::new(),
-            components: BTreeMap::new(),
             recorded: self.store.read(&context).await?,
-            context,
-            has_context: false,
-            expires: None,
-            foreign: false,
+            ..Facts::unseen(name, &context, maker.distribution(), Provider::Docker)
         })
     }
 

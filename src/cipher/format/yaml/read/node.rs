@@ -4,7 +4,7 @@
 
 use super::{Pending, Reader};
 use crate::cipher::format::yaml::resolve;
-use crate::cipher::format::{DEPTH, at_offset};
+use crate::cipher::format::{DEPTH, at_offset, too_deep};
 use crate::cipher::tree::Value;
 use crate::diag::codes::cipher::TOO_LARGE;
 use crate::error::{Error, Result};
@@ -21,11 +21,7 @@ impl Reader<'_> {
     pub(super) fn node(&mut self, parent: Option<usize>, opens: bool) -> Result<Value> {
         self.depth += 1;
         if self.depth > DEPTH {
-            let error = Error::new(
-                &TOO_LARGE,
-                format!("the document is nested more than {DEPTH} levels deep"),
-            );
-            return Err(at_offset(error, self.text, self.at));
+            return Err(too_deep(self.text, self.at));
         }
         let value = self.node_inside(parent, opens);
         self.depth -= 1;
