@@ -18,17 +18,7 @@ use tokio::process::Command;
 
 use ksail::embedded::InProcess;
 
-fn run<F: Future<Output = ()>>(test: impl FnOnce(InProcess) -> F, minutes: u64) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let cluster = InProcess::new().await.unwrap();
-        let limit = Duration::from_mins(minutes);
-        tokio::time::timeout(limit, test(cluster)).await.unwrap();
-    });
-}
+use crate::control_plane::on_a_cluster;
 
 async fn copy(source: Arc<ConfigMap>, client: Arc<kube::Client>) -> Result<Action, kube::Error> {
     let sources: Api<ConfigMap> = Api::default_namespaced((*client).clone());
@@ -58,55 +48,52 @@ async fn copy(source: Arc<ConfigMap>, client: Arc<kube::Client>) -> Result<Actio
 
 #[test]
 fn a_kube_controller_owns_and_cleans_up() {
-    run(
-        |cluster| async move {
-            let client = cluster.client();
-            let sources: Api<ConfigMap> = Api::default_namespaced(client.clone());
-            let copies: Api<Secret> = Api::default_namespaced(client.clone());
-            let controller = Controller::new(sources.clone(), watcher::Config::default())
-                .owns(copies.clone(), watcher::Config::default())
-                .run(
-                    copy,
-                    |_, _, _| Action::requeue(Duration::from_millis(10)),
-                    Arc::new(client),
-                );
-            let task = tokio::spawn(controller.for_each(|_| async {}));
-            let source: ConfigMap = serde_json::from_value(
-                json!({"metadata": {"name": "source", "labels": {"copy": "true"}}}),
-            )
+    on_a_cluster(1, |cluster| async move {
+        let client = cluster.client();
+        let sources: Api<ConfigMap> = Api::default_namespaced(client.clone());
+        let copies: Api<Secret> = Api::default_namespaced(client.clone());
+        let controller = Controller::new(sources.clone(), watcher::Config::default())
+            .owns(copies.clone(), watcher::Config::default())
+            .run(
+                copy,
+                |_, _, _| Action::requeue(Duration::from_millis(10)),
+                Arc::new(client),
+            );
+        let task = tokio::spawn(controller.for_each(|_| async {}));
+        let source: ConfigMap = serde_json::from_value(
+            json!({"metadata": {"name": "source", "labels": {"copy": "true"}}}),
+        )
+        .unwrap();
+        sources
+            .create(&PostParams::default(), &source)
+            .await
             .unwrap();
-            sources
-                .create(&PostParams::default(), &source)
-                .await
-                .unwrap();
-            let there = |copy: Option<&Secret>| copy.is_some();
-            let first = await_condition(copies.clone(), "source", there).await;
-            let first = first.unwrap().unwrap();
-            let held = sources.get("source").await.unwrap();
-            assert_eq!(held.finalizers(), ["example.com/copied"]);
-            // What is owned comes back when somebody takes it away.
-            copies
-                .delete("source", &DeleteParams::default())
-                .await
-                .unwrap();
-            let uid = first.meta().uid.clone();
-            let other = |copy: Option<&Secret>| copy.is_some_and(|copy| copy.meta().uid != uid);
-            await_condition(copies.clone(), "source", other)
-                .await
-                .unwrap();
-            sources
-                .delete("source", &DeleteParams::default())
-                .await
-                .unwrap();
-            await_condition(copies, "source", |copy: Option<&Secret>| copy.is_none())
-                .await
-                .unwrap();
-            let left = sources.get_opt("source").await.unwrap();
-            assert!(left.is_none());
-            task.abort();
-        },
-        1,
-    );
+        let there = |copy: Option<&Secret>| copy.is_some();
+        let first = await_condition(copies.clone(), "source", there).await;
+        let first = first.unwrap().unwrap();
+        let held = sources.get("source").await.unwrap();
+        assert_eq!(held.finalizers(), ["example.com/copied"]);
+        // What is owned comes back when somebody takes it away.
+        copies
+            .delete("source", &DeleteParams::default())
+            .await
+            .unwrap();
+        let uid = first.meta().uid.clone();
+        let other = |copy: Option<&Secret>| copy.is_some_and(|copy| copy.meta().uid != uid);
+        await_condition(copies.clone(), "source", other)
+            .await
+            .unwrap();
+        sources
+            .delete("source", &DeleteParams::default())
+            .await
+            .unwrap();
+        await_condition(copies, "source", |copy: Option<&Secret>| copy.is_none())
+            .await
+            .unwrap();
+        let left = sources.get_opt("source").await.unwrap();
+        assert!(left.is_none());
+        task.abort();
+    });
 }
 
 /// Serves a cluster and gives its kubeconfig's path to a client; what is printed comes with a failure.
@@ -163,47 +150,44 @@ async fn output(
 
 #[test]
 fn helm_installs_waits_upgrades_and_removes() {
-    run(
-        |cluster| async move {
-            let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "one"}});
-            let nodes: Api<k8s_openapi::api::core::v1::Node> = Api::all(cluster.client());
-            let node = serde_json::from_value(node).unwrap();
-            nodes.create(&PostParams::default(), &node).await.unwrap();
-            with_kubeconfig(&cluster, async |kubeconfig| {
-                let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/chart");
-                let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-                for arguments in [
-                    &["install", "web", chart, "--wait", "--timeout", "60s"][..],
-                    &[
-                        "upgrade",
-                        "web",
-                        chart,
-                        "--wait",
-                        "--timeout",
-                        "60s",
-                        "--set",
-                        "replicas=3",
-                    ],
-                    &["list", "--output", "json"],
-                    &["rollback", "web", "1", "--wait", "--timeout", "60s"],
-                    &["uninstall", "web", "--wait", "--timeout", "60s"],
-                ] {
-                    let Some(done) = output("helm", arguments, here, kubeconfig).await else {
-                        println!("skipped: there is no helm here");
-                        return Ok(());
-                    };
-                    let said = done?;
-                    if arguments.first() == Some(&"list") {
-                        assert!(said.contains("\"revision\":\"2\""), "{said}");
-                        assert!(said.contains("\"status\":\"deployed\""), "{said}");
-                    }
+    on_a_cluster(3, |cluster| async move {
+        let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "one"}});
+        let nodes: Api<k8s_openapi::api::core::v1::Node> = Api::all(cluster.client());
+        let node = serde_json::from_value(node).unwrap();
+        nodes.create(&PostParams::default(), &node).await.unwrap();
+        with_kubeconfig(&cluster, async |kubeconfig| {
+            let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/chart");
+            let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+            for arguments in [
+                &["install", "web", chart, "--wait", "--timeout", "60s"][..],
+                &[
+                    "upgrade",
+                    "web",
+                    chart,
+                    "--wait",
+                    "--timeout",
+                    "60s",
+                    "--set",
+                    "replicas=3",
+                ],
+                &["list", "--output", "json"],
+                &["rollback", "web", "1", "--wait", "--timeout", "60s"],
+                &["uninstall", "web", "--wait", "--timeout", "60s"],
+            ] {
+                let Some(done) = output("helm", arguments, here, kubeconfig).await else {
+                    println!("skipped: there is no helm here");
+                    return Ok(());
+                };
+                let said = done?;
+                if arguments.first() == Some(&"list") {
+                    assert!(said.contains("\"revision\":\"2\""), "{said}");
+                    assert!(said.contains("\"status\":\"deployed\""), "{said}");
                 }
-                Ok(())
-            })
-            .await;
-        },
-        3,
-    );
+            }
+            Ok(())
+        })
+        .await;
+    });
 }
 
 #[test]
@@ -213,36 +197,32 @@ fn a_controller_runtime_program_works() {
         println!("skipped: {SWITCH} is not set, and Go would fetch and compile for minutes");
         return;
     }
-    run(
-        |cluster| async move {
-            with_kubeconfig(&cluster, async |kubeconfig| {
-                let folder = tempfile::tempdir().unwrap();
-                let source = concat!(
-                    env!("CARGO_MANIFEST_DIR"),
-                    "/tests/clients/controller/main.go"
-                );
-                std::fs::copy(source, folder.path().join("main.go")).unwrap();
-                for (program, arguments) in [
-                    ("go", &["mod", "init", "example.com/client"][..]),
-                    ("go", &["get", "sigs.k8s.io/controller-runtime@v0.24.1"]),
-                    ("go", &["mod", "tidy"]),
-                    ("go", &["build", "-o", "client", "."]),
-                    ("./client", &[]),
-                ] {
-                    let Some(done) = output(program, arguments, folder.path(), kubeconfig).await
-                    else {
-                        println!("skipped: there is no {program} here");
-                        return Ok(());
-                    };
-                    let said = done?;
-                    if program == "./client" {
-                        assert_eq!(said, "copied\ncopied again\ngone\ncollected\n");
-                    }
+    on_a_cluster(20, |cluster| async move {
+        with_kubeconfig(&cluster, async |kubeconfig| {
+            let folder = tempfile::tempdir().unwrap();
+            let source = concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/tests/clients/controller/main.go"
+            );
+            std::fs::copy(source, folder.path().join("main.go")).unwrap();
+            for (program, arguments) in [
+                ("go", &["mod", "init", "example.com/client"][..]),
+                ("go", &["get", "sigs.k8s.io/controller-runtime@v0.24.1"]),
+                ("go", &["mod", "tidy"]),
+                ("go", &["build", "-o", "client", "."]),
+                ("./client", &[]),
+            ] {
+                let Some(done) = output(program, arguments, folder.path(), kubeconfig).await else {
+                    println!("skipped: there is no {program} here");
+                    return Ok(());
+                };
+                let said = done?;
+                if program == "./client" {
+                    assert_eq!(said, "copied\ncopied again\ngone\ncollected\n");
                 }
-                Ok(())
-            })
-            .await;
-        },
-        20,
-    );
+            }
+            Ok(())
+        })
+        .await;
+    });
 }

@@ -11,18 +11,11 @@ use serde_json::{Value, json};
 
 use ksail::embedded::InProcess;
 
+use crate::control_plane;
+
 /// Runs a test on a fresh control plane.
 fn on_a_cluster<F: Future<Output = ()>>(test: impl FnOnce(kube::Client, InProcess) -> F) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let cluster = InProcess::new().await.unwrap();
-        let alive = async { test(cluster.client(), cluster.clone()).await };
-        let limit = std::time::Duration::from_mins(1);
-        tokio::time::timeout(limit, alive).await.unwrap();
-    });
+    control_plane::on_a_cluster(1, |cluster| test(cluster.client(), cluster));
 }
 
 async fn create(client: &kube::Client, value: Value) {

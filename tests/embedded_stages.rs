@@ -1,7 +1,5 @@
 //! KWOK's own kinds, seen by a client: stages that users write, and what containers print.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::Request;
 use http_body_util::BodyExt as _;
@@ -12,17 +10,7 @@ use serde_json::{Value, json};
 
 use ksail::embedded::InProcess;
 
-fn on_a_cluster<F: Future<Output = ()>>(test: impl FnOnce(InProcess) -> F) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let cluster = InProcess::new().await.unwrap();
-        let limit = Duration::from_mins(1);
-        tokio::time::timeout(limit, test(cluster)).await.unwrap();
-    });
-}
+use crate::control_plane::on_a_cluster;
 
 async fn ask(cluster: &InProcess, method: &str, path: &str, body: &Value) -> (u16, String) {
     let body = match body {
@@ -53,7 +41,7 @@ const PODS: &str = "/api/v1/namespaces/default/pods";
 
 #[test]
 fn users_stages_drive_pods_in_place_of_those_built_in() {
-    on_a_cluster(|cluster| async move {
+    on_a_cluster(1, |cluster| async move {
         create(&cluster, STAGES, json!({
             "metadata": {"name": "pod-fails"},
             "spec": {
@@ -103,7 +91,7 @@ fn users_stages_drive_pods_in_place_of_those_built_in() {
 
 #[test]
 fn containers_print_what_logs_objects_say() {
-    on_a_cluster(|cluster| async move {
+    on_a_cluster(1, |cluster| async move {
         create(
             &cluster,
             "/api/v1/nodes",

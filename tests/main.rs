@@ -15,6 +15,7 @@ mod cipher_keys;
 mod cipher_matrix;
 mod cipher_scripts;
 mod cli;
+mod control_plane;
 mod diagnostics;
 mod embedded_admission;
 mod embedded_api;

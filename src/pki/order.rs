@@ -239,14 +239,19 @@ mod tests {
     use super::{Issuer, Order, Purposes, Validity};
     use crate::pki::{Key, tests::PEM};
 
+    /// An authority that has this key, and how long it is valid.
+    fn authority(key: &Key) -> (Issuer<'_>, Validity) {
+        let validity = Validity::days(1_700_000_000, 365);
+        let ca = Order::authority("test-ca", [1; 16], validity)
+            .self_signed(key)
+            .unwrap();
+        (Issuer::new(&ca.pem, key).unwrap(), validity)
+    }
+
     #[test]
     fn a_request_is_signed_with_its_own_names_and_the_purposes_allowed() {
         let key = Key::from_pem(PEM).unwrap();
-        let validity = Validity::days(1_700_000_000, 365);
-        let ca = Order::authority("test-ca", [1; 16], validity)
-            .self_signed(&key)
-            .unwrap();
-        let issuer = Issuer::new(&ca.pem, &key).unwrap();
+        let (issuer, validity) = authority(&key);
         let mut asked = rcgen::CertificateParams::default();
         asked.distinguished_name = rcgen::DistinguishedName::new();
         let name = &mut asked.distinguished_name;
@@ -272,11 +277,7 @@ mod tests {
     #[test]
     fn a_client_certificate_names_user_and_group() {
         let key = Key::from_pem(PEM).unwrap();
-        let validity = Validity::days(1_700_000_000, 365);
-        let ca = Order::authority("test-ca", [1; 16], validity)
-            .self_signed(&key)
-            .unwrap();
-        let issuer = Issuer::new(&ca.pem, &key).unwrap();
+        let (issuer, validity) = authority(&key);
         let order = Order::client("kubernetes-admin", "system:masters", [2; 16], validity);
         let made = issuer.sign(order, &key).unwrap();
         let (_, read) = x509_parser::parse_x509_certificate(&made.der).unwrap();

@@ -1,6 +1,5 @@
 //! KWOK clusters on Docker, judged by kubectl and kwokctl where they are there.
 
-
 use super::stage::Stage;
 
 pub(super) const IMAGES: &[&str] = &[

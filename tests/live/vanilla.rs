@@ -1,6 +1,5 @@
 //! Vanilla clusters on Docker, judged by kubectl and kind where they are there.
 
-
 use ksail::step::{Attachment, Container};
 
 use super::stage::Stage;
