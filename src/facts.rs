@@ -161,4 +161,7 @@ pub struct Recorded {
     /// Whether a run finished; a half-made cluster says no.
     #[serde(default)]
     pub finished: bool,
+    /// Whether a run has begun to remove it, in order to make it anew; consent was given for that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replaced: bool,
 }

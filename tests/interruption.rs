@@ -97,6 +97,45 @@ fn a_run_that_is_killed_at_any_step_is_continued_by_running_again() {
 }
 
 #[test]
+fn consent_to_make_a_cluster_anew_outlives_a_kill() {
+    let home = Home::new();
+    let define = |workers: u32| {
+        let text = format!(
+            r#"cluster("dev", #{{ distribution: vanilla(), provider: embedded(), workers: {workers} }})"#
+        );
+        home.write("c.rhai", &text).display().to_string()
+    };
+    let script = define(1);
+    home.good(&["run", &script]);
+    let mut workers = 1;
+    for (step, event) in [
+        ("remove", "step_done"),
+        ("control-plane", "step_started"),
+        ("nodes", "step_done"),
+        ("ready", "step_done"),
+    ] {
+        workers += 1;
+        define(workers);
+        let refused = home
+            .command(env!("CARGO_BIN_EXE_ksail"))
+            .args(["run", &script])
+            .output();
+        assert!(!refused.unwrap().status.success(), "{step}");
+        let child = home
+            .command(env!("CARGO_BIN_EXE_ksail"))
+            .args(["run", &script, "--yes", "--output", "json"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn();
+        assert!(kill_at(child.unwrap(), step, event), "{step} {event}");
+        home.good(&["run", &script]);
+        let again = home.good(&["run", &script]);
+        assert!(again.contains("nothing to change"), "{step}: {again}");
+    }
+    home.good(&["cluster", "delete", "dev", "--yes"]);
+}
+
+#[test]
 fn fifty_processes_lose_no_context() {
     let home = Home::new();
     home.good(&[

@@ -200,6 +200,46 @@ fn a_half_made_cluster_is_finished() {
 }
 
 #[test]
+fn what_was_begun_to_be_made_anew_is_made_anew_without_another_consent() {
+    let draft = draft(
+        Distribution::Vanilla,
+        Provider::Docker,
+        serde_json::json!({}),
+    );
+    let spec = check(&draft).unwrap();
+    let mut facts = facts_after(&spec);
+    facts.state = State::Broken("its containers are half gone".into());
+    facts.recorded = Some(ksail::facts::Recorded {
+        replaced: true,
+        ..ksail::facts::Recorded::default()
+    });
+    let plan = plan(&spec, Some(&facts));
+    assert_eq!(plan.verb, Verb::Recreate);
+    assert_eq!(plan.steps[0].action, Action::Remove);
+    assert_eq!(plan.wants_consent().count(), 0);
+}
+
+#[test]
+fn a_load_balancer_that_was_removed_is_put_back_before_the_api_is_asked() {
+    let three = serde_json::json!({ "control_planes": 3 });
+    for kind in [Distribution::Vanilla, Distribution::K3s] {
+        let spec = check(&draft(kind, Provider::Docker, three.clone())).unwrap();
+        let mut facts = facts_after(&spec);
+        let name = distribution::of(kind).balancer(&spec).unwrap();
+        facts.missing = [(name, ksail::facts::Lack::Removed)].into();
+        let plan = plan(&spec, Some(&facts));
+        assert_eq!(plan.verb, Verb::Update);
+        let at = |id: &str| plan.steps.iter().position(|step| step.id == id).unwrap();
+        assert!(at("balancer") < at("bootstrap"), "{kind}");
+        assert!(
+            plan.steps.iter().all(|step| !step.id.starts_with("join/")),
+            "{kind}"
+        );
+        assert_eq!(plan.wants_consent().count(), 0, "{kind}");
+    }
+}
+
+#[test]
 fn what_was_changed_by_hand_is_mended_in_place() {
     let spec = check(&with(
         draft(

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::diag::codes::run::CANCELLED;
 use crate::error::{Error, Result};
+use crate::facts::Recorded;
 use crate::plan::{ClusterPlan, Verb};
 use crate::spec::Spec;
 use crate::step::{Action, Step};
@@ -224,9 +225,25 @@ async fn perform(
                 report,
                 cancel: &cx.cancel,
             };
+            if plan.verb == Verb::Recreate && *action == Action::Remove {
+                return replace(cx, platform, &work).await;
+            }
             platform.perform(&work).await
         }
     }
+}
+
+/// Removes what is about to be made anew. It is written down that this was begun, so that a run that goes on after this one
+/// was cut off neither takes what is left for a cluster nor asks for consent again.
+async fn replace(cx: &Context<'_>, platform: &dyn Platform, work: &Work<'_>) -> Result<()> {
+    let memory = cx.world.memory();
+    let begun = Recorded {
+        replaced: true,
+        ..Recorded::default()
+    };
+    memory.write(work.context, &begun).await?;
+    platform.perform(work).await?;
+    memory.write(work.context, &Recorded::default()).await
 }
 
 /// Takes back what a creation began; each part is tried even if another fails.

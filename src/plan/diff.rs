@@ -27,6 +27,16 @@ pub fn diff(spec: &Spec, facts: Option<&Facts>) -> Vec<Change> {
             "there is no such cluster",
         )];
     };
+    if facts
+        .recorded
+        .as_ref()
+        .is_some_and(|recorded| recorded.replaced)
+    {
+        // Whatever else differs goes with what is left of it, and was consented to before that was begun.
+        let why = "an earlier run began to make it anew and did not come to its end";
+        let (from, to) = (true.into(), false.into());
+        return vec![change("replaced", from, to, Impact::InPlace, why)];
+    }
     let mut changes = Vec::new();
     if facts.distribution != spec.distribution.kind {
         let (from, to) = (facts.distribution.name(), spec.distribution.kind.name());

@@ -33,6 +33,7 @@ pub fn recorded(spec: &Spec) -> Recorded {
         kubernetes: Some(distribution::kubernetes(spec)),
         ttl: spec.ttl.map(|ttl| ttl.as_secs()),
         finished: true,
+        replaced: false,
     }
 }
 
@@ -93,7 +94,7 @@ pub(super) fn steps(spec: &Spec, facts: Option<&Facts>, changes: &[Ruled]) -> (V
     }
     if wanted
         .iter()
-        .any(|change| change.impact == Impact::Recreate)
+        .any(|change| change.impact == Impact::Recreate || change.path == "replaced")
     {
         return (Verb::Recreate, recreate(spec, facts));
     }
@@ -299,7 +300,7 @@ fn mend(spec: &Spec, before: &[String], steps: &mut Vec<Step>) -> Vec<String> {
     let all = distribution::create(spec);
     let bootstrap = all.iter().find(|step| step.id == "bootstrap");
     let wanted = |step: &&Step| match step.action {
-        Action::Network { .. } | Action::Bootstrap { .. } => true,
+        Action::Network { .. } | Action::Balancer { .. } | Action::Bootstrap { .. } => true,
         Action::Machine { .. } => bootstrap.is_some_and(|last| last.after.contains(&step.id)),
         _ => false,
     };
