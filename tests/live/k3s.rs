@@ -227,6 +227,35 @@ options:
 }
 
 #[test]
+fn a_load_balancer_that_was_removed_or_stopped_comes_back() {
+    let Some(mut stage) = Stage::set(IMAGES) else {
+        return;
+    };
+    let name = stage.name("b");
+    let script = stage.script(&definition(&name));
+    stage.good(&["run", &script]);
+    let front = format!("k3d-{name}-serverlb");
+    let before = stage.info(&name)["endpoint"].clone();
+    for is_removed in [true, false] {
+        stage.engine(async |engine| match is_removed {
+            true => engine.remove(&front).await,
+            false => engine.stop(&front, 0).await,
+        });
+        let plan = stage.good(&["plan", &script]);
+        assert!(
+            plan.contains(&front) && !plan.contains("recreate"),
+            "{plan}"
+        );
+        stage.good(&["run", &script]);
+        assert_eq!(nodes(&stage, &name).len(), 1);
+        assert_eq!(stage.info(&name)["endpoint"], before);
+        assert!(stage.good(&["run", &script]).contains("nothing to change"));
+    }
+    stage.good(&["cluster", "delete", &name, "--yes"]);
+    stage.is_gone(&format!("k3d-{name}"));
+}
+
+#[test]
 fn three_servers_survive_a_stop() {
     let Some(mut stage) = Stage::set(IMAGES) else {
         return;

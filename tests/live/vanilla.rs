@@ -175,6 +175,17 @@ fn three_control_planes_stand_behind_a_load_balancer() {
     stage.good(&["run", &script]);
     assert_eq!(roles(&stage, &name), ["control-plane"; 3]);
     assert!(stage.good(&["run", &script]).contains("nothing to change"));
+    // A load balancer that was removed by hand is put back, and nothing else is touched.
+    let front = format!("{name}-external-load-balancer");
+    stage.engine(async |engine| engine.remove(&front).await);
+    let plan = stage.good(&["plan", &script]);
+    assert!(
+        plan.contains(&front) && !plan.contains("recreate"),
+        "{plan}"
+    );
+    stage.good(&["run", &script]);
+    assert_eq!(roles(&stage, &name), ["control-plane"; 3]);
+    assert!(stage.good(&["run", &script]).contains("nothing to change"));
     stage.good(&["cluster", "stop", &name]);
     // Somebody else takes the lowest address meanwhile, so that every node comes back with another.
     let squatter = Container {

@@ -18,6 +18,8 @@ pub const TOKEN: &str = "k3d.cluster.token";
 pub const API_HOST: &str = "k3d.server.api.host";
 /// The label of a server with the API's port on the host.
 pub const API_PORT: &str = "k3d.server.api.port";
+/// The label with the name of the load balancer, empty where there is none.
+pub const FRONT: &str = "k3d.server.loadbalancer";
 /// The label that says whether the network was there before.
 pub const EXTERNAL: &str = "k3d.cluster.network.external";
 /// The label with the network's name.
@@ -102,7 +104,7 @@ pub(super) fn labels(
     } else {
         String::new()
     };
-    add("k3d.server.loadbalancer", before);
+    add(FRONT, before);
     let aliases = definition.aliases();
     if !aliases.is_empty() {
         let list: Vec<_> = aliases

@@ -91,6 +91,11 @@ pub fn node(settings: &Settings, node: &NodeSettings, host: &Host) -> Container 
     }
 }
 
+/// The name of a cluster's load balancer.
+pub fn balancer_name(cluster: &str) -> String {
+    format!("{cluster}-{BALANCER}")
+}
+
 /// The container of the load balancer.
 pub fn balancer(settings: &Settings, image: &str) -> Container {
     let name = settings.balancer();

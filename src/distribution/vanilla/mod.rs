@@ -15,7 +15,9 @@ mod store;
 use std::collections::BTreeMap;
 
 pub use balancer::{IMAGE as BALANCER_IMAGE, update as update_balancer};
-pub use container::{BALANCER, CLUSTER, Host, NETWORK, ROLE, balancer, node as container, role};
+pub use container::{
+    BALANCER, CLUSTER, Host, NETWORK, ROLE, balancer, balancer_name, node as container, role,
+};
 pub use kubeadm::{DISCOVERY, PATH as CONFIG_PATH, PORT as API_PORT, Place, config, discovery};
 pub use manifest::{CNI, STORAGE, cni, objects, old_storage};
 pub use mount::MountPoint;

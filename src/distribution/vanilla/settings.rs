@@ -246,7 +246,7 @@ impl Settings {
 
     /// The name of the load balancer's container.
     pub fn balancer(&self) -> String {
-        format!("{}-external-load-balancer", self.name)
+        super::balancer_name(&self.name)
     }
 
     /// The host that nodes reach the API at: the load balancer, or the only control plane.

@@ -134,12 +134,31 @@ pub(super) trait Maker: Send + Sync {
     /// Parts of the control plane that should be there and are not, or do not run; only those that the run of a definition
     /// brings back.
     fn missing(&self, name: &str, members: &[Listed]) -> BTreeMap<String, Lack> {
-        let _ = name;
         let off = members
             .iter()
             .filter(|one| self.is_control_plane(one))
             .filter(|one| matches!(one.life, Life::Created | Life::Ended));
-        off.map(|one| (one.name.clone(), Lack::Stopped)).collect()
+        let mut missing: BTreeMap<String, Lack> =
+            off.map(|one| (one.name.clone(), Lack::Stopped)).collect();
+        // What another tool made is for that tool to bring back.
+        let is_own = members
+            .iter()
+            .any(|one| one.labels.contains_key(labels::CLUSTER));
+        if let Some(front) = self.front(name, members).filter(|_| is_own) {
+            match members.iter().find(|one| one.name == front) {
+                None => _ = missing.insert(front, Lack::Removed),
+                Some(there) if matches!(there.life, Life::Created | Life::Ended) => {
+                    missing.insert(front, Lack::Stopped);
+                }
+                Some(_) => {}
+            }
+        }
+        missing
+    }
+    /// The load balancer that these containers of a cluster stand behind, by its name, whether it is there or not.
+    fn front(&self, name: &str, members: &[Listed]) -> Option<String> {
+        let _ = (name, members);
+        None
     }
     /// Why nothing brings back what the cluster held, if that is so.
     fn loss(&self, name: &str, members: &[Listed]) -> Option<String> {
@@ -192,9 +211,9 @@ impl Docker {
     async fn engine_of(&self, work: &Work<'_>) -> Result<Engine> {
         let place = match (work.spec, work.action) {
             (Some(spec), action) if *action != Action::Remove => {
-                self.engines.settle(work.context, spec)?
+                self.engines.settle(work.context, spec).await?
             }
-            _ => self.engines.place(work.context, work.spec)?,
+            _ => self.engines.place(work.context, work.spec).await?,
         };
         self.engines.at(&place).await
     }

@@ -94,6 +94,8 @@ impl K3s {
         } else {
             name.to_string()
         };
+        let there = job.engine.inspect(name).await?;
+        let is_fresh = there.is_none_or(|seen| seen.life == Life::Created);
         for _ in 0..PORTS {
             // The load balancer looks its servers up by name, and a name is known once its container runs.
             job.engine
@@ -107,7 +109,12 @@ impl K3s {
                 Ok(())
             };
             match answer {
-                Err(error) if error.code().id == PORT_TAKEN.id && definition.api().1.is_none() => {
+                // Only a server that holds nothing yet is made anew.
+                Err(error)
+                    if is_fresh
+                        && error.code().id == PORT_TAKEN.id
+                        && definition.api().1.is_none() =>
+                {
                     // Both carry the port they were made with: others take their places.
                     try_join_all([name, front.as_str()].map(|one| job.engine.remove(one))).await?;
                     cluster.move_port().await?;

@@ -152,6 +152,13 @@ impl Maker for K3s {
         .boxed()
     }
 
+    fn front(&self, _: &str, members: &[Listed]) -> Option<String> {
+        let mut named = members
+            .iter()
+            .filter_map(|one| one.labels.get(label::FRONT));
+        named.find(|front| !front.is_empty()).cloned()
+    }
+
     fn correct(&self, members: &[Listed], facts: &mut Facts) {
         // An agent that was switched off by hand is none, so that it is switched on again. A server is never made anew in
         // place, so that one that is off still counts.
@@ -174,9 +181,12 @@ impl K3s {
     async fn sweep(&self, job: &Job<'_>) -> Result<()> {
         let (engine, name) = (job.engine, job.name());
         self.clusters.forget(job.work.context).await;
-        for (network, labels) in engine.networks("app=k3d").await? {
+        for (network, kept) in engine.networks("app=k3d").await? {
             let is_own = network == format!("k3d-{name}")
-                || labels.get(labels::NAME).is_some_and(|owner| owner == name);
+                || kept
+                    .labels
+                    .get(labels::NAME)
+                    .is_some_and(|owner| owner == name);
             if is_own {
                 engine.remove_network(&network).await?;
             }

@@ -128,6 +128,11 @@ impl Maker for Vanilla {
         life::start(job, members).boxed()
     }
 
+    fn front(&self, name: &str, members: &[Listed]) -> Option<String> {
+        let control = members.iter().filter(|one| self.is_control_plane(one));
+        (control.count() > 1).then(|| vanilla::balancer_name(name))
+    }
+
     fn journals<'a>(
         &'a self,
         engine: &'a Engine,
