@@ -13,8 +13,9 @@ use super::labels;
 use crate::step::{Attachment, Container, Restart, Source};
 
 /// The request that makes the container; only its first network is in it, for engines before API 1.44 take one alone.
-pub(super) fn body(container: &Container) -> ContainerCreateBody {
-    let mut all = container.labels.clone();
+/// Its owner, if it has one, is no part of the definition.
+pub(super) fn body(container: &Container, owner: Option<&str>) -> ContainerCreateBody {
+    let mut all = labels::signed(&container.labels, owner);
     all.insert(labels::DIGEST.to_string(), digest(container));
     let env = container.env.iter().map(|(name, value)| match value {
         Some(value) => format!("{name}={}", value.expose()),
@@ -40,7 +41,7 @@ pub(super) fn body(container: &Container) -> ContainerCreateBody {
         cmd: container.command.clone(),
         entrypoint: container.entrypoint.clone(),
         image: Some(container.image.clone()),
-        labels: Some(all.into_iter().collect()),
+        labels: Some(all),
         stop_signal: container.stop_signal.clone(),
         exposed_ports: (!exposed.is_empty()).then_some(exposed),
         volumes: (!anonymous.is_empty()).then_some(anonymous),
@@ -238,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_container_becomes_the_engines_request() {
-        let made = serde_json::to_value(body(&container())).unwrap();
+        let made = serde_json::to_value(body(&container(), None)).unwrap();
         assert_eq!(made["Env"], serde_json::json!(["A=1", "B"]));
         assert_eq!(made["Volumes"], serde_json::json!({ "/var": {} }));
         assert_eq!(

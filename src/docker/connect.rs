@@ -1,5 +1,6 @@
 //! A connection to the engine, of a version that both sides speak.
 
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bollard::{ClientVersion, Docker};
@@ -7,6 +8,7 @@ use serde::Serialize;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
 use super::fault::{self, fault};
+use super::labels;
 use super::settings::{Address, Settings};
 use crate::diag::codes::docker::{BAD_ENGINE_ADDRESS, ENGINE_FAILED, ENGINE_TOO_OLD};
 use crate::error::{Error, Result};
@@ -33,6 +35,8 @@ pub(super) struct Inner {
     pub(super) address: String,
     /// The version of the API that is spoken.
     api: String,
+    /// Who owns what is made.
+    pub(super) owner: Option<String>,
     /// What it says of itself, once asked.
     info: OnceCell<Info>,
     /// How many heavy starts go on at once, once known.
@@ -44,6 +48,8 @@ pub(super) struct Inner {
 pub struct Info {
     /// Where it was reached.
     pub address: String,
+    /// Its own id, the same wherever it is reached; empty where it has none.
+    pub id: String,
     /// Its version, such as `20.10.24`.
     pub version: String,
     /// The version of the API that is spoken with it.
@@ -97,6 +103,7 @@ impl Engine {
         let inner = Arc::new(Inner {
             address: text,
             api,
+            owner: settings.owner.clone(),
             info: OnceCell::new(),
             heavy: OnceCell::new(),
         });
@@ -106,6 +113,11 @@ impl Engine {
     /// What the engine says of itself; asked once.
     pub async fn info(&self) -> Result<&Info> {
         self.inner.info.get_or_try_init(|| self.ask()).await
+    }
+
+    /// The labels of something that is made now.
+    pub(super) fn sign(&self, labels: &BTreeMap<String, String>) -> HashMap<String, String> {
+        labels::signed(labels, self.inner.owner.as_deref())
     }
 
     async fn ask(&self) -> Result<Info> {
@@ -122,6 +134,7 @@ impl Engine {
             .is_some_and(|all| all.iter().any(|option| option.contains("name=rootless")));
         Ok(Info {
             address: self.inner.address.clone(),
+            id: told.id.unwrap_or_default(),
             version: told.server_version.unwrap_or_default(),
             api: self.inner.api.clone(),
             system: told.operating_system.unwrap_or_default(),

@@ -54,7 +54,10 @@ impl Engine {
         };
         let made = self
             .client
-            .create_container(Some(options), body::body(container))
+            .create_container(
+                Some(options),
+                body::body(container, self.inner.owner.as_deref()),
+            )
             .await;
         let id = match made {
             Ok(made) => made.id,

@@ -53,6 +53,8 @@ pub struct Listed {
     pub life: Life,
     /// The ports it publishes; empty unless it runs.
     pub ports: Vec<Bound>,
+    /// When it was made, in seconds since 1970.
+    pub made: Option<i64>,
 }
 
 /// A container as an inspection shows it.
@@ -185,6 +187,7 @@ fn listed(summary: ContainerSummary) -> Listed {
         labels: summary.labels.unwrap_or_default().into_iter().collect(),
         life: life(&state),
         ports,
+        made: summary.created,
     }
 }
 

@@ -45,4 +45,5 @@ pub use events::Happened;
 pub use exec::Output;
 pub use logs::Tail;
 pub use look::{Bound, Life, Listed, Seen};
+pub use network::Kept;
 pub use settings::{Settings, remote};

@@ -13,6 +13,20 @@ use super::fault::{absent, fault};
 use crate::error::Result;
 use crate::step::Network;
 
+/// A network or a volume as a list shows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// When it was made, in seconds since 1970; nothing if the engine does not say.
+    pub made: Option<i64>,
+}
+
+fn second(time: Option<String>) -> Option<i64> {
+    let time: jiff::Timestamp = time?.parse().ok()?;
+    Some(time.as_second())
+}
+
 impl Engine {
     /// Makes a network unless one of this name is there; gives its id.
     pub async fn ensure_network(&self, network: &Network) -> Result<String> {
@@ -38,7 +52,7 @@ impl Engine {
             }),
             options: (!network.options.is_empty())
                 .then(|| network.options.clone().into_iter().collect()),
-            labels: Some(network.labels.clone().into_iter().collect()),
+            labels: Some(self.sign(&network.labels)),
             ..NetworkCreateRequest::default()
         };
         match self.client.create_network(request).await {
@@ -113,11 +127,8 @@ impl Engine {
         Ok(mtu.and_then(|mtu| mtu.parse().ok()))
     }
 
-    /// The names of the networks that have a label (`key` or `key=value`), with all their labels.
-    pub async fn networks(
-        &self,
-        label: &str,
-    ) -> Result<BTreeMap<String, BTreeMap<String, String>>> {
+    /// The names of the networks that have a label (`key` or `key=value`), with what is known of them.
+    pub async fn networks(&self, label: &str) -> Result<BTreeMap<String, Kept>> {
         let filters = HashMap::from([("label".to_string(), vec![label.to_string()])]);
         let answer = self
             .client
@@ -127,10 +138,11 @@ impl Engine {
             .await;
         let all = answer.map_err(|cause| fault("listing networks", cause))?;
         let pairs = all.into_iter().map(|network| {
-            (
-                network.name.unwrap_or_default(),
-                network.labels.unwrap_or_default().into_iter().collect(),
-            )
+            let kept = Kept {
+                labels: network.labels.unwrap_or_default().into_iter().collect(),
+                made: second(network.created),
+            };
+            (network.name.unwrap_or_default(), kept)
         });
         Ok(pairs.collect())
     }
@@ -178,7 +190,7 @@ impl Engine {
     pub async fn ensure_volume(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<()> {
         let request = VolumeCreateRequest {
             name: Some(name.to_string()),
-            labels: Some(labels.clone().into_iter().collect()),
+            labels: Some(self.sign(labels)),
             ..VolumeCreateRequest::default()
         };
         let answer = self.client.create_volume(request).await;
@@ -188,7 +200,7 @@ impl Engine {
     }
 
     /// The names of the volumes that have a label (`key` or `key=value`), with all their labels.
-    pub async fn volumes(&self, label: &str) -> Result<BTreeMap<String, BTreeMap<String, String>>> {
+    pub async fn volumes(&self, label: &str) -> Result<BTreeMap<String, Kept>> {
         let filters = HashMap::from([("label".to_string(), vec![label.to_string()])]);
         let answer = self
             .client
@@ -202,7 +214,13 @@ impl Engine {
             .unwrap_or_default();
         Ok(all
             .into_iter()
-            .map(|volume| (volume.name, volume.labels.into_iter().collect()))
+            .map(|volume| {
+                let kept = Kept {
+                    labels: volume.labels.into_iter().collect(),
+                    made: second(volume.created_at),
+                };
+                (volume.name, kept)
+            })
             .collect())
     }
 

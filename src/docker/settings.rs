@@ -26,6 +26,8 @@ pub struct Settings {
     pub certificates: Option<PathBuf>,
     /// `XDG_RUNTIME_DIR`, where rootless engines have their sockets.
     pub runtime: Option<PathBuf>,
+    /// Who owns what is made there, for [`labels::OWNER`](super::labels::OWNER).
+    pub owner: Option<String>,
 }
 
 /// An engine's address with what is needed to be let in.
@@ -101,6 +103,22 @@ impl Settings {
             None | Some("default") => Ok(Address::Socket(self.usual_socket())),
             Some(context) => self.of_context(context),
         }
+    }
+
+    /// What leads to the engine now: a host or a context, written out.
+    pub fn choice(&self) -> Result<(Option<String>, Option<String>)> {
+        let filled = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
+        if let Some(host) = filled(&self.host) {
+            return Ok((Some(host), None));
+        }
+        let context = match filled(&self.context) {
+            Some(context) => Some(context),
+            None => self.current()?,
+        };
+        Ok(match context.filter(|name| name != "default") {
+            Some(context) => (None, Some(context)),
+            None => (Some(Address::Socket(self.usual_socket()).text()), None),
+        })
     }
 
     fn current(&self) -> Result<Option<String>> {

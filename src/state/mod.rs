@@ -4,10 +4,11 @@
 //! clusters/CONTEXT/
 //!   recorded.json   what the last finished run wrote down
 //!   journal.jsonl   what runs did, step by step
-//!   engine.json     the Docker engine it is on, where the definition names one
+//!   engine.json     the Docker engine it is on
 //!   expires.json    when it removes itself, if it does
 //!   lock            held by the run that works on the cluster
 //!   embedded/       the folder of an embedded control plane
+//! owner             who this memory is among others, on engines that several users share
 //! runs/             what failed runs left for a look
 //! ```
 
@@ -60,6 +61,19 @@ impl State {
     /// The folder that evidence of a failed run is kept in; it outlives the cluster.
     pub fn run(&self, name: &str) -> PathBuf {
         self.root.join("runs").join(name)
+    }
+
+    /// Who this memory is among others: an id that is made up once and stays.
+    pub fn owner(&self) -> Result<String> {
+        let path = self.root.join("owner");
+        let read = || Some(std::fs::read_to_string(&path).ok()?.trim().to_string());
+        if let Some(owner) = read().filter(|owner| !owner.is_empty()) {
+            return Ok(owner);
+        }
+        let owner = uuid::Uuid::new_v4().to_string();
+        write_whole(&path, owner.as_bytes()).map_err(|cause| unwritable(&path, cause))?;
+        // Of two that make one up at once, the one that is there counts.
+        Ok(read().unwrap_or(owner))
     }
 
     /// The contexts that have a folder, in order.
@@ -183,6 +197,17 @@ mod tests {
         state.forget("embedded-dev").await.unwrap();
         state.forget("embedded-dev").await.unwrap();
         assert!(state.contexts().unwrap().is_empty());
+    }
+
+    #[test]
+    fn its_owner_stays_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let owner = State::new(folder.path()).owner().unwrap();
+        assert_eq!(State::new(folder.path()).owner().unwrap(), owner);
+        assert_ne!(
+            State::new(folder.path().join("other")).owner().unwrap(),
+            owner
+        );
     }
 
     #[tokio::test]

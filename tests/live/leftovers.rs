@@ -56,6 +56,33 @@ fn leftovers_are_shown_then_removed_and_nothing_else() {
     assert!(!stage.good(&["gc"]).contains(&name));
 }
 
+#[test]
+fn what_another_user_is_at_is_no_leftover() {
+    let Some(mut stage) = Stage::set(&["busybox:1.35.0"]) else {
+        return;
+    };
+    let name = stage.name("u");
+    let labels = ksail::docker::labels::owned(&format!("kwok-{name}"), &name, "KWOK");
+    let mut theirs = labels.clone();
+    theirs.insert(ksail::docker::labels::OWNER.into(), "somebody else".into());
+    let network = |name: &str, labels| Network {
+        name: name.to_string(),
+        labels,
+        ..Network::default()
+    };
+    let (old, half) = (format!("{name}-old"), format!("{name}-half"));
+    stage.engine(async |engine| {
+        engine.ensure_network(&network(&old, labels)).await?;
+        engine.ensure_network(&network(&half, theirs)).await
+    });
+    let shown = stage.good(&["gc"]);
+    stage.engine(async |engine| {
+        engine.remove_network(&old).await?;
+        engine.remove_network(&half).await
+    });
+    assert!(shown.contains(&old) && !shown.contains(&half), "{shown}");
+}
+
 /// Waits, by the engine's own word, until a container is removed.
 fn removed(stage: &Stage, label: &str) {
     stage.engine(async |engine| {
