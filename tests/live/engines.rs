@@ -56,6 +56,35 @@ fn a_cluster_is_found_again_on_the_engine_that_its_definition_names() {
     stage.is_gone(&context);
 }
 
+#[test]
+fn a_cluster_is_found_again_when_the_docker_command_has_turned_elsewhere() {
+    let Some(mut stage) = Stage::set(IMAGES) else {
+        return;
+    };
+    let name = stage.name("d");
+    let context = format!("kwok-{name}");
+    let script = stage.script(&format!(
+        r#"cluster("{name}", #{{ distribution: kwok(), provider: docker(), kubernetes: "1.35.4" }})"#
+    ));
+    stage.good(&["run", &script]);
+    let list = text(&astray(&stage, &["cluster", "list"]));
+    assert!(list.contains(&name) && list.contains("Running"), "{list}");
+    // Another way to the same engine is no other engine.
+    let link = stage.path("linked.sock");
+    let host = std::env::var("DOCKER_HOST").unwrap_or("unix:///var/run/docker.sock".into());
+    if let Some(socket) = host.strip_prefix("unix://") {
+        std::os::unix::fs::symlink(socket, &link).unwrap();
+        stage.move_engine(Some(format!("unix://{}", link.display())));
+        assert!(stage.good(&["run", &script]).contains("nothing to change"));
+        let list = stage.good(&["cluster", "list"]);
+        assert_eq!(list.matches(&context).count(), 1, "{list}");
+        stage.move_engine(None);
+    }
+    let output = astray(&stage, &["cluster", "delete", &name, "--yes"]);
+    assert!(output.status.success(), "{}", text(&output));
+    stage.is_gone(&context);
+}
+
 /// Passes connections on to the engine's socket, as an engine on another machine would be reached; gives its address.
 fn passage() -> Option<String> {
     let socket = std::env::var("DOCKER_HOST").unwrap_or("unix:///var/run/docker.sock".into());

@@ -1,7 +1,8 @@
 //! Which engine a cluster is on: the one that its definition names, else the one that the docker command would use.
 //!
-//! A named one is written down in the cluster's folder when its first container is about to be made, so that whoever
-//! knows only the cluster's name finds it again, and is forgotten when the cluster is removed.
+//! It is written down in the cluster's folder when its first container is about to be made, so that whoever knows only the
+//! cluster's name finds it again, also when the docker command has turned to another engine meanwhile. It is forgotten when
+//! the cluster is removed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -66,6 +67,25 @@ impl std::fmt::Display for Place {
     }
 }
 
+/// What is written down of a cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Noted {
+    /// The place that its definition names.
+    #[serde(flatten)]
+    place: Place,
+    /// Where the docker command's own choice led when it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    led: Option<Led>,
+}
+
+/// Where the docker command's own choice led.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Led {
+    place: Place,
+    /// The id of the engine there, which stays the same by whatever way it is reached.
+    engine: String,
+}
+
 /// The engines that are in use; each is connected to when it is first needed.
 pub(super) struct Engines {
     usual: Settings,
@@ -88,30 +108,50 @@ impl Engines {
         if let Some(engine) = open.get(place) {
             return Ok(engine.clone());
         }
-        let engine = Engine::connect(&place.settings(&self.usual)).await?;
+        let mut settings = place.settings(&self.usual);
+        settings.owner = Some(self.store.owner()?);
+        let engine = Engine::connect(&settings).await?;
         open.insert(place.clone(), engine.clone());
         Ok(engine)
     }
 
     /// Where a cluster is, by what was written down; a new one is where its definition says.
-    pub(super) fn place(&self, context: &str, spec: Option<&Spec>) -> Result<Place> {
-        let remembered = self.remembered(context)?;
-        Ok(remembered.unwrap_or_else(|| spec.map(Place::of).unwrap_or_default()))
+    pub(super) async fn place(&self, context: &str, spec: Option<&Spec>) -> Result<Place> {
+        match self.remembered(context)? {
+            Some(noted) => Ok(self.resolve(noted).await),
+            None => Ok(spec.map(Place::of).unwrap_or_default()),
+        }
+    }
+
+    /// The engine of a cluster.
+    pub(super) async fn of(&self, context: &str, spec: Option<&Spec>) -> Result<Engine> {
+        self.at(&self.place(context, spec).await?).await
     }
 
     /// Where a cluster is made, which is written down; one that was begun elsewhere is not begun a second time.
-    pub(super) fn settle(&self, context: &str, spec: &Spec) -> Result<Place> {
+    pub(super) async fn settle(&self, context: &str, spec: &Spec) -> Result<Place> {
         let wanted = Place::of(spec);
-        match self.remembered(context)? {
-            Some(there) if there == wanted => {}
-            Some(there) => {
+        let noted = self.remembered(context)?;
+        if let Some(noted) = &noted {
+            let there = self.resolve(noted.clone()).await;
+            if there != wanted {
                 let message = format!("{context} is on another engine: {there}");
                 return Err(Error::new(&ENGINE_MOVED, message).help(format!(
                     "remove it there first: `ksail cluster delete {context}`"
                 )));
             }
-            None if wanted.is_usual() => {}
-            None => self.remember(context, &wanted)?,
+        }
+        let led = if wanted.is_usual() {
+            self.led().await
+        } else {
+            None
+        };
+        let now = Noted {
+            place: wanted.clone(),
+            led,
+        };
+        if noted.as_ref() != Some(&now) && (now.led.is_some() || !wanted.is_usual()) {
+            self.remember(context, &now)?;
         }
         Ok(wanted)
     }
@@ -119,13 +159,49 @@ impl Engines {
     /// Writes down that a cluster is made where another one is.
     pub(super) fn follow(&self, context: &str, other: &str) -> Result<()> {
         match self.remembered(context)? {
-            Some(place) => self.remember(other, &place),
+            Some(noted) => self.remember(other, &noted),
             None => Ok(()),
         }
     }
 
-    fn remember(&self, context: &str, place: &Place) -> Result<()> {
-        let text = serde_json::to_string(place).unwrap_or_default();
+    /// Where the docker command's own choice leads now, if an engine answers there.
+    async fn led(&self) -> Option<Led> {
+        let (host, context) = self.usual.choice().ok()?;
+        let engine = self.at(&Place::default()).await.ok()?;
+        let engine = engine.info().await.ok()?.id.clone();
+        let place = Place { host, context };
+        (!engine.is_empty()).then_some(Led { place, engine })
+    }
+
+    /// Where a cluster is now. The docker command's own choice may have changed since the cluster was made: it is still the
+    /// one that counts, unless it leads to another engine and the cluster's own answers where it was.
+    async fn resolve(&self, noted: Noted) -> Place {
+        let Some(led) = noted.led.filter(|_| noted.place.is_usual()) else {
+            return noted.place;
+        };
+        let same = self.usual.choice().ok();
+        if same == Some((led.place.host.clone(), led.place.context.clone())) {
+            return Place::default();
+        }
+        if self.is_at(&Place::default(), &led.engine).await {
+            return Place::default();
+        }
+        if self.is_at(&led.place, &led.engine).await {
+            return led.place;
+        }
+        Place::default()
+    }
+
+    /// Whether this engine answers at a place.
+    async fn is_at(&self, place: &Place, id: &str) -> bool {
+        match self.at(place).await {
+            Ok(engine) => engine.info().await.is_ok_and(|info| info.id == id),
+            Err(_) => false,
+        }
+    }
+
+    fn remember(&self, context: &str, noted: &Noted) -> Result<()> {
+        let text = serde_json::to_string(noted).unwrap_or_default();
         let path = self.path(context);
         write_whole(&path, text.as_bytes()).map_err(|cause| {
             let message = format!("{} cannot be written", path.display());
@@ -140,17 +216,20 @@ impl Engines {
     }
 
     /// All places where clusters may be: the usual one and those that were written down, with their clusters.
-    pub(super) fn all(&self) -> Result<BTreeMap<Place, BTreeSet<String>>> {
+    pub(super) async fn all(&self) -> Result<BTreeMap<Place, BTreeSet<String>>> {
         let mut all = BTreeMap::from([(Place::default(), BTreeSet::new())]);
         for context in self.store.contexts()? {
-            if let Some(place) = self.remembered(&context)? {
-                all.entry(place).or_default().insert(context);
+            if let Some(noted) = self.remembered(&context)? {
+                let place = self.resolve(noted).await;
+                if !place.is_usual() {
+                    all.entry(place).or_default().insert(context);
+                }
             }
         }
         Ok(all)
     }
 
-    fn remembered(&self, context: &str) -> Result<Option<Place>> {
+    fn remembered(&self, context: &str) -> Result<Option<Noted>> {
         let path = self.path(context);
         let Ok(text) = std::fs::read_to_string(&path) else {
             return Ok(None);
@@ -192,26 +271,36 @@ mod tests {
         check(&draft).unwrap()
     }
 
-    #[test]
-    fn a_named_engine_is_remembered_until_it_is_forgotten() {
+    /// Where no engine is.
+    fn nowhere() -> Settings {
+        Settings {
+            host: Some("unix:///nonexistent/docker.sock".into()),
+            ..Settings::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_named_engine_is_remembered_until_it_is_forgotten() {
         let folder = tempfile::tempdir().unwrap();
-        let engines = Engines::new(Settings::default(), Store::new(folder.path()));
+        let engines = Engines::new(nowhere(), Store::new(folder.path()));
         let there = spec(&[("host", "tcp://10.0.0.1:2375")]);
-        let place = engines.settle("kind-dev", &there).unwrap();
-        assert_eq!(engines.place("kind-dev", None).unwrap(), place);
+        let place = engines.settle("kind-dev", &there).await.unwrap();
+        assert_eq!(engines.place("kind-dev", None).await.unwrap(), place);
         assert_eq!(
             place.settings(&Settings::default()).host.as_deref(),
             Some("tcp://10.0.0.1:2375")
         );
         assert_eq!(
-            engines.all().unwrap()[&place],
+            engines.all().await.unwrap()[&place],
             ["kind-dev".to_string()].into()
         );
-        let problem = engines.settle("kind-dev", &spec(&[])).unwrap_err();
+        let problem = engines.settle("kind-dev", &spec(&[])).await.unwrap_err();
         assert_eq!(problem.code().id, "E0843");
         engines.forget("kind-dev");
-        assert!(engines.place("kind-dev", None).unwrap().is_usual());
-        assert!(engines.settle("kind-dev", &spec(&[])).unwrap().is_usual());
+        let place = engines.place("kind-dev", None).await;
+        assert!(place.unwrap().is_usual());
+        let place = engines.settle("kind-dev", &spec(&[])).await;
+        assert!(place.unwrap().is_usual());
     }
 
     #[test]

@@ -20,9 +20,11 @@ use crate::world::{Access, Memory as _};
 const LOOKS: usize = 8;
 /// How long a cluster's API may take for all that is asked of it.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long a cluster that did not answer is left alone before it is asked once more. What was restarted a moment ago, or
-/// has no turn on a busy machine, is not broken, and a broken cluster is made anew.
+/// How long a cluster that did not answer is left alone before it is asked once more. What has no turn on a busy machine
+/// is not broken, and a broken cluster is made anew.
 const PAUSE: Duration = Duration::from_secs(3);
+/// How long after its start a control plane may still be silent: the engine may have been restarted a moment ago.
+const SETTLED: jiff::SignedDuration = jiff::SignedDuration::from_secs(90);
 
 /// How closely clusters are looked at.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -48,7 +50,7 @@ impl Docker {
         else {
             return Ok(None);
         };
-        let engine = self.engines.at(&self.engines.place(context, spec)?).await?;
+        let engine = self.engines.of(context, spec).await?;
         let members = of(maker.as_ref(), &engine.list(&[]).await?, name.as_str());
         if members.is_empty() && !maker.others()?.iter().any(|other| other == name.as_str()) {
             return Ok(None);
@@ -60,7 +62,7 @@ impl Docker {
 
     /// Looks at all clusters; without an engine there are none but those that are known to be on one.
     pub(super) async fn look_at_all(&self, depth: Depth) -> Result<Vec<Facts>> {
-        let places = self.engines.all()?;
+        let places = self.engines.all().await?;
         let elsewhere: BTreeSet<&String> = places.values().flatten().collect();
         let mut found = Vec::new();
         for (place, contexts) in &places {
@@ -149,7 +151,7 @@ impl Docker {
 
     /// The way to the API of one cluster, by its context.
     pub(super) async fn access(&self, context: &str) -> Result<Access> {
-        let engine = &self.engines.at(&self.engines.place(context, None)?).await?;
+        let engine = &self.engines.of(context, None).await?;
         let containers = engine.list(&[]).await?;
         for maker in &self.makers {
             let names: BTreeSet<String> = containers
@@ -246,8 +248,7 @@ impl Docker {
         let answer = match access {
             Ok(access) => match ask(&access, &mut facts).await {
                 Err(_) if is_whole && facts.missing.is_empty() => {
-                    tokio::time::sleep(PAUSE).await;
-                    ask(&access, &mut facts).await
+                    ask_again(engine, &control, &access, &mut facts).await
                 }
                 answer => answer,
             },
@@ -274,6 +275,41 @@ fn of(maker: &dyn Maker, containers: &[Listed], name: &str) -> Vec<Listed> {
         .iter()
         .filter(|one| maker.cluster_of(one).as_deref() == Some(name));
     own.cloned().collect()
+}
+
+/// Asks a cluster that did not answer once more, and as often as its control plane was started a moment ago.
+async fn ask_again(
+    engine: &Engine,
+    control: &[&Listed],
+    access: &Access,
+    facts: &mut Facts,
+) -> Result<()> {
+    loop {
+        tokio::time::sleep(PAUSE).await;
+        let answer = ask(access, facts).await;
+        if answer.is_ok() || is_settled(engine, control).await? {
+            return answer;
+        }
+    }
+}
+
+/// Whether every part of a control plane was started long ago.
+async fn is_settled(engine: &Engine, control: &[&Listed]) -> Result<bool> {
+    let now = jiff::Timestamp::now();
+    for one in control {
+        let Some(seen) = engine.inspect(&one.id).await? else {
+            return Ok(true);
+        };
+        let started: jiff::Timestamp = seen
+            .started_at
+            .parse()
+            .unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        // The engine's clock may be ahead of this one.
+        if now.duration_since(started).abs() < SETTLED {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 async fn ask(access: &Access, facts: &mut Facts) -> Result<()> {

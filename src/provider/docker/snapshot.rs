@@ -21,7 +21,7 @@ use crate::world::{Memory as _, Reporter, Silent, Snapshots, Work};
 impl Docker {
     /// The cluster of a context, with whoever makes it.
     async fn whose(&self, context: &str) -> Result<(&dyn Maker, ClusterName)> {
-        let engine = self.engines.at(&self.engines.place(context, None)?).await?;
+        let engine = self.engines.of(context, None).await?;
         let containers = engine.list(&[]).await?;
         for maker in &self.makers {
             let mut names = containers.iter().filter_map(|one| maker.cluster_of(one));
@@ -52,7 +52,7 @@ impl Docker {
             report: &report,
             cancel: &CancellationToken::new(),
         };
-        let engine = self.engines.at(&self.engines.place(context, None)?).await?;
+        let engine = self.engines.of(context, None).await?;
         act(&Job {
             engine: &engine,
             work: &work,
