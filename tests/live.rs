@@ -10,6 +10,7 @@ mod k3s;
 mod kwok;
 mod leftovers;
 mod registry;
+mod restart;
 mod stage;
 mod together;
 mod vanilla;

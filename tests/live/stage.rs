@@ -67,6 +67,12 @@ impl Stage {
         })
     }
 
+    /// Whether the engine can be reached now, by a new connection.
+    pub(crate) fn is_reached(&self) -> bool {
+        let again = self.runtime.block_on(Engine::connect(&settings()));
+        again.is_ok()
+    }
+
     /// Has programs find the engine at another address.
     pub(crate) fn move_engine(&mut self, host: Option<String>) {
         self.host = host;
