@@ -91,6 +91,13 @@ async fn an_engine_that_is_not_there_or_too_old_says_so() {
     assert_eq!(code(Engine::connect(&nowhere).await), "E0801");
     let old = Played::new(&[("/version", Play::Says(200, r#"{"ApiVersion":"1.40"}"#))]);
     assert_eq!(code(Engine::connect(&old.settings()).await), "E0802");
+    let words =
+        r#"{"message":"client version 1.47 is too new. Maximum supported API version is 1.40"}"#;
+    let played: &'static [(&str, Play)] = vec![("/_ping", Play::Says(400, words))].leak();
+    assert_eq!(
+        code(Engine::connect(&Played::new(played).settings()).await),
+        "E0802"
+    );
     let no_engine = Played::new(&[("/version", Play::Says(200, "<html>"))]);
     assert_eq!(code(Engine::connect(&no_engine.settings()).await), "E0801");
 }

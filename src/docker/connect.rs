@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use bollard::errors::Error as Cause;
 use bollard::{ClientVersion, Docker};
 use serde::Serialize;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
@@ -48,8 +49,6 @@ pub(super) struct Inner {
 pub struct Info {
     /// Where it was reached.
     pub address: String,
-    /// Its own id, the same wherever it is reached; empty where it has none.
-    pub id: String,
     /// Its version, such as `20.10.24`.
     pub version: String,
     /// The version of the API that is spoken with it.
@@ -86,9 +85,7 @@ impl Engine {
     pub async fn connect(settings: &Settings) -> Result<Self> {
         let address = settings.address()?;
         let text = address.text();
-        let client = open(&address).map_err(|cause| fault::unreachable(&text, cause))?;
-        let client = client
-            .negotiate_version()
+        let client = negotiated(&address)
             .await
             .map_err(|cause| fault::unreachable(&text, cause))?;
         let spoken = client.client_version();
@@ -110,7 +107,12 @@ impl Engine {
         Ok(Self { client, inner })
     }
 
-    /// What the engine says of itself; asked once.
+    /// Where it was reached.
+    pub fn address(&self) -> &str {
+        &self.inner.address
+    }
+
+    /// What the engine says of itself; asked once. An old engine takes its time: it runs three programs to answer.
     pub async fn info(&self) -> Result<&Info> {
         self.inner.info.get_or_try_init(|| self.ask()).await
     }
@@ -134,7 +136,6 @@ impl Engine {
             .is_some_and(|all| all.iter().any(|option| option.contains("name=rootless")));
         Ok(Info {
             address: self.inner.address.clone(),
-            id: told.id.unwrap_or_default(),
             version: told.server_version.unwrap_or_default(),
             api: self.inner.api.clone(),
             system: told.operating_system.unwrap_or_default(),
@@ -181,19 +182,47 @@ fn at_once(info: &Info) -> usize {
     usize::try_from(by_cpu.min(by_memory)).unwrap_or(1).max(1)
 }
 
-fn open(address: &Address) -> std::result::Result<Docker, bollard::errors::Error> {
+/// A client of a version that both sides speak. An engine refuses one that is too new and says which it knows; asked for
+/// its version outright, an old one runs three programs before it answers. Podman takes any version for its own.
+async fn negotiated(address: &Address) -> std::result::Result<Docker, Cause> {
+    let client = open(address, &NEWEST)?;
+    if matches!(address, Address::Socket(path) if path.to_string_lossy().contains("podman")) {
+        return client.negotiate_version().await;
+    }
+    match client.ping().await {
+        Ok(words) if words.trim() == "OK" => Ok(client),
+        Ok(_) => client.negotiate_version().await,
+        Err(Cause::DockerResponseServerError { message, .. }) => match known(&message) {
+            Some(version) => open(address, &version),
+            None => client.negotiate_version().await,
+        },
+        Err(cause) => Err(cause),
+    }
+}
+
+/// The newest version that an engine knows, in its words.
+fn known(words: &str) -> Option<ClientVersion> {
+    let (_, rest) = words.split_once("Maximum supported API version is ")?;
+    let (major, minor) = rest.trim().trim_end_matches('.').split_once('.')?;
+    Some(ClientVersion {
+        major_version: major.parse().ok()?,
+        minor_version: minor.parse().ok()?,
+    })
+}
+
+fn open(address: &Address, version: &ClientVersion) -> std::result::Result<Docker, Cause> {
     match address {
         Address::Socket(path) => {
-            Docker::connect_with_unix(&path.to_string_lossy(), PATIENCE, &NEWEST)
+            Docker::connect_with_unix(&path.to_string_lossy(), PATIENCE, version)
         }
-        Address::Plain(host) => Docker::connect_with_http(host, PATIENCE, &NEWEST),
+        Address::Plain(host) => Docker::connect_with_http(host, PATIENCE, version),
         Address::Secure(host, folder) => Docker::connect_with_ssl(
             host,
             &folder.join("key.pem"),
             &folder.join("cert.pem"),
             &folder.join("ca.pem"),
             PATIENCE,
-            &NEWEST,
+            version,
         ),
     }
 }
@@ -215,7 +244,15 @@ pub(super) fn bad_certificates(path: &std::path::Path) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::{Info, at_once};
+    use super::{Info, at_once, known};
+
+    #[test]
+    fn an_engine_says_which_version_it_knows() {
+        let words = "client version 1.47 is too new. Maximum supported API version is 1.41";
+        let version = known(words).unwrap();
+        assert_eq!((version.major_version, version.minor_version), (1, 41));
+        assert!(known("no such page").is_none());
+    }
 
     #[test]
     fn heavy_starts_are_bounded_by_cpus_and_memory() {

@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 
 use crate::diag::codes::docker::ENGINE_MOVED;
 use crate::diag::codes::state::BROKEN_STATE;
-use crate::docker::{Engine, Settings};
+use crate::docker::{Engine, Settings, labels};
 use crate::error::{Error, Result};
 use crate::spec::{Spec, Tree};
 use crate::state::{State as Store, write_whole};
@@ -73,17 +73,9 @@ struct Noted {
     /// The place that its definition names.
     #[serde(flatten)]
     place: Place,
-    /// Where the docker command's own choice led when it was made.
+    /// Where the docker command's own choice led when it was made, if its definition names none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    led: Option<Led>,
-}
-
-/// Where the docker command's own choice led.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Led {
-    place: Place,
-    /// The id of the engine there, which stays the same by whatever way it is reached.
-    engine: String,
+    led: Option<Place>,
 }
 
 /// The engines that are in use; each is connected to when it is first needed.
@@ -118,7 +110,7 @@ impl Engines {
     /// Where a cluster is, by what was written down; a new one is where its definition says.
     pub(super) async fn place(&self, context: &str, spec: Option<&Spec>) -> Result<Place> {
         match self.remembered(context)? {
-            Some(noted) => Ok(self.resolve(noted).await),
+            Some(noted) => Ok(self.resolve(context, noted).await),
             None => Ok(spec.map(Place::of).unwrap_or_default()),
         }
     }
@@ -133,7 +125,7 @@ impl Engines {
         let wanted = Place::of(spec);
         let noted = self.remembered(context)?;
         if let Some(noted) = &noted {
-            let there = self.resolve(noted.clone()).await;
+            let there = self.resolve(context, noted.clone()).await;
             if there != wanted {
                 let message = format!("{context} is on another engine: {there}");
                 return Err(Error::new(&ENGINE_MOVED, message).help(format!(
@@ -141,16 +133,11 @@ impl Engines {
                 )));
             }
         }
-        let led = if wanted.is_usual() {
-            self.led().await
-        } else {
-            None
-        };
         let now = Noted {
+            led: wanted.is_usual().then(|| self.led()).transpose()?,
             place: wanted.clone(),
-            led,
         };
-        if noted.as_ref() != Some(&now) && (now.led.is_some() || !wanted.is_usual()) {
+        if noted.as_ref() != Some(&now) {
             self.remember(context, &now)?;
         }
         Ok(wanted)
@@ -164,38 +151,34 @@ impl Engines {
         }
     }
 
-    /// Where the docker command's own choice leads now, if an engine answers there.
-    async fn led(&self) -> Option<Led> {
-        let (host, context) = self.usual.choice().ok()?;
-        let engine = self.at(&Place::default()).await.ok()?;
-        let engine = engine.info().await.ok()?.id.clone();
-        let place = Place { host, context };
-        (!engine.is_empty()).then_some(Led { place, engine })
+    /// Where the docker command's own choice leads now.
+    fn led(&self) -> Result<Place> {
+        let (host, context) = self.usual.choice()?;
+        Ok(Place { host, context })
     }
 
     /// Where a cluster is now. The docker command's own choice may have changed since the cluster was made: it is still the
-    /// one that counts, unless it leads to another engine and the cluster's own answers where it was.
-    async fn resolve(&self, noted: Noted) -> Place {
+    /// one that counts, unless the cluster is not there and is where it was.
+    async fn resolve(&self, context: &str, noted: Noted) -> Place {
         let Some(led) = noted.led.filter(|_| noted.place.is_usual()) else {
             return noted.place;
         };
-        let same = self.usual.choice().ok();
-        if same == Some((led.place.host.clone(), led.place.context.clone())) {
-            return Place::default();
-        }
-        if self.is_at(&Place::default(), &led.engine).await {
-            return Place::default();
-        }
-        if self.is_at(&led.place, &led.engine).await {
-            return led.place;
+        let has_moved = self.led().is_ok_and(|now| now != led);
+        if has_moved && !self.has(&Place::default(), context).await && self.has(&led, context).await
+        {
+            return led;
         }
         Place::default()
     }
 
-    /// Whether this engine answers at a place.
-    async fn is_at(&self, place: &Place, id: &str) -> bool {
+    /// Whether anything of a cluster is at a place.
+    async fn has(&self, place: &Place, context: &str) -> bool {
+        let label = format!("{}={context}", labels::CLUSTER);
         match self.at(place).await {
-            Ok(engine) => engine.info().await.is_ok_and(|info| info.id == id),
+            Ok(engine) => engine
+                .list(&[&label])
+                .await
+                .is_ok_and(|all| !all.is_empty()),
             Err(_) => false,
         }
     }
@@ -220,7 +203,7 @@ impl Engines {
         let mut all = BTreeMap::from([(Place::default(), BTreeSet::new())]);
         for context in self.store.contexts()? {
             if let Some(noted) = self.remembered(&context)? {
-                let place = self.resolve(noted).await;
+                let place = self.resolve(&context, noted).await;
                 if !place.is_usual() {
                     all.entry(place).or_default().insert(context);
                 }

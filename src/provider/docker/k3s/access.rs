@@ -49,8 +49,7 @@ pub(super) async fn of(engine: &Engine, members: &[Listed]) -> Result<Access> {
         })?;
     let host = match server.labels.get(API_HOST).map(String::as_str) {
         None | Some("" | "0.0.0.0" | "::") => {
-            let address = &engine.info().await?.address;
-            docker::remote(address).unwrap_or_else(|| "127.0.0.1".into())
+            docker::remote(engine.address()).unwrap_or_else(|| "127.0.0.1".into())
         }
         Some(host) => host.to_string(),
     };

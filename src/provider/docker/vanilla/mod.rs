@@ -164,7 +164,7 @@ impl Maker for Vanilla {
 /// The definition, complete, as this engine needs it.
 async fn settings(job: &Job<'_>) -> Result<Settings> {
     let settings = Settings::of(job.spec()?);
-    Ok(match access::elsewhere(&job.engine.info().await?.address) {
+    Ok(match access::elsewhere(job.engine.address()) {
         Some(host) => settings.reached_at(host),
         None => settings,
     })
