@@ -3,16 +3,24 @@
 
 use std::collections::BTreeSet;
 use std::io::Read as _;
+use std::path::Path;
 
 use bollard::query_parameters::{DownloadFromContainerOptions, UploadToContainerOptions};
 use bytes::Bytes;
-use futures::TryStreamExt as _;
+use futures::stream::{self, BoxStream, Stream, StreamExt as _, TryStreamExt as _};
+use tokio::io::AsyncReadExt as _;
+use tokio_util::io::{ReaderStream, StreamReader, SyncIoBridge};
 
 use super::Engine;
 use super::fault::fault;
-use crate::diag::codes::docker::ENGINE_FAILED;
+use crate::diag::codes::docker::{ENGINE_FAILED, ENGINE_GONE};
 use crate::error::{Error, Result};
 use crate::step::File;
+
+/// How large a block of a tar archive is.
+const BLOCK: u64 = 512;
+/// How much of a file is read at once.
+const PART: usize = 256 << 10;
 
 impl Engine {
     /// Puts files into a container, with their folders; what is there is written over.
@@ -27,31 +35,109 @@ impl Engine {
             )
             .because(cause)
         })?;
-        self.put_archive(container, "/", packed).await
+        self.upload(container, "/", part(packed)).await
     }
 
-    /// Puts one file of any content into a container, readable by its owner alone.
-    pub async fn put_bytes(&self, container: &str, path: &str, content: &[u8]) -> Result<()> {
-        let mut archive = tar::Builder::new(Vec::new());
+    /// Puts a file of this machine into a container, readable by its owner alone; it is sent as it is read.
+    pub async fn copy_in(&self, container: &str, path: &str, file: &Path) -> Result<()> {
+        let unread = |cause: std::io::Error| {
+            let message = format!("{} cannot be read", file.display());
+            Error::new(&ENGINE_FAILED, message).because(cause)
+        };
+        let open = tokio::fs::File::open(file).await.map_err(unread)?;
+        let size = open.metadata().await.map_err(unread)?.len();
         let mut header = tar::Header::new_gnu();
         header.set_mode(0o600);
-        header.set_size(content.len() as u64);
-        let packed = archive
-            .append_data(&mut header, path.trim_start_matches('/'), content)
-            .and_then(|()| archive.into_inner());
-        let packed = packed.map_err(|cause| {
-            Error::new(&ENGINE_FAILED, format!("{path} cannot be packed")).because(cause)
-        })?;
-        self.put_archive(container, "/", packed).await
+        header.set_size(size);
+        header
+            .set_path(path.trim_start_matches('/'))
+            .map_err(unread)?;
+        header.set_cksum();
+        // Files fill whole blocks, and two empty ones end an archive.
+        let fill = usize::try_from(size.next_multiple_of(BLOCK) - size + 2 * BLOCK).unwrap_or(0);
+        let parts = part(header.as_bytes().to_vec())
+            .chain(ReaderStream::with_capacity(open.take(size), PART))
+            .chain(part(vec![0; fill]));
+        self.upload(container, "/", parts).await
     }
 
-    /// Unpacks a tar archive into a folder of a container.
-    pub async fn put_archive(&self, container: &str, folder: &str, packed: Vec<u8>) -> Result<()> {
+    /// Copies one file of a container into an open file of this machine, as it comes; says whether it was there.
+    pub async fn copy_out(
+        &self,
+        container: &str,
+        path: &str,
+        mut file: std::fs::File,
+    ) -> Result<bool> {
+        let Some(parts) = self.download(container, path).await? else {
+            return Ok(false);
+        };
+        let packed = SyncIoBridge::new(StreamReader::new(parts));
+        let write = move || {
+            for entry in tar::Archive::new(packed).entries()? {
+                let mut entry = entry?;
+                if entry.header().entry_type().is_file() {
+                    std::io::copy(&mut entry, &mut file)?;
+                    return Ok(true);
+                }
+            }
+            Ok::<bool, std::io::Error>(false)
+        };
+        let written = tokio::task::spawn_blocking(write).await;
+        let failed = |cause: std::io::Error| {
+            let message = format!("copying {path} of {container} failed");
+            Error::new(&ENGINE_FAILED, message).because(cause)
+        };
+        written
+            .map_err(|cause| failed(cause.into()))?
+            .map_err(failed)
+    }
+
+    /// Copies a file or folder of one container into a folder of another, as it comes; says whether it was there.
+    pub async fn copy_across(
+        &self,
+        from: &str,
+        path: &str,
+        to: &str,
+        folder: &str,
+    ) -> Result<bool> {
+        match self.download(from, path).await? {
+            Some(parts) => self.upload(to, folder, parts).await.map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// A file or folder of a container as parts of a tar archive; `None` if it is not there.
+    async fn download(
+        &self,
+        container: &str,
+        path: &str,
+    ) -> Result<Option<BoxStream<'static, std::io::Result<Bytes>>>> {
+        let options = DownloadFromContainerOptions {
+            path: path.to_string(),
+        };
+        let mut parts = self
+            .client
+            .download_from_container(container, Some(options))
+            .boxed();
+        let first = parts.next().await.unwrap_or(Ok(Bytes::new()));
+        let first = super::fault::absent(format!("reading {path} of {container}"), first)?;
+        Ok(first.map(|first| {
+            let rest = parts.map_err(std::io::Error::other);
+            stream::once(async { Ok(first) }).chain(rest).boxed()
+        }))
+    }
+
+    async fn upload(
+        &self,
+        container: &str,
+        folder: &str,
+        parts: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static,
+    ) -> Result<()> {
+        let body = bollard::body_try_stream(parts);
         let options = UploadToContainerOptions {
             path: folder.into(),
             ..UploadToContainerOptions::default()
         };
-        let body = bollard::body_full(Bytes::from(packed));
         let answer = self
             .client
             .upload_to_container(container, Some(options), body)
@@ -59,31 +145,27 @@ impl Engine {
         answer.map_err(|cause| fault(format!("putting files into {container}"), cause))
     }
 
-    /// A file or folder of a container as a tar archive whose names begin with its own; `None` if it is not there.
-    pub async fn get_archive(&self, container: &str, path: &str) -> Result<Option<Vec<u8>>> {
-        let options = DownloadFromContainerOptions {
-            path: path.to_string(),
+    /// Reads one file of a container; `None` if it is not there.
+    pub async fn get_file(&self, container: &str, path: &str) -> Result<Option<Vec<u8>>> {
+        let what = format!("reading {path} of {container}");
+        let Some(parts) = self.download(container, path).await? else {
+            return Ok(None);
         };
-        let parts = self
-            .client
-            .download_from_container(container, Some(options));
-        let answer = parts.try_fold(Vec::new(), |mut all, part| async move {
+        let packed = parts.try_fold(Vec::new(), |mut all, part| async move {
             all.extend_from_slice(&part);
             Ok(all)
         });
-        super::fault::absent(format!("reading {path} of {container}"), answer.await)
+        let packed = packed
+            .await
+            .map_err(|cause| Error::new(&ENGINE_GONE, format!("{what} failed")).because(cause))?;
+        unpack(&packed)
+            .map_err(|cause| Error::new(&ENGINE_FAILED, format!("{what} failed")).because(cause))
     }
+}
 
-    /// Reads one file of a container; `None` if it is not there.
-    pub async fn get_file(&self, container: &str, path: &str) -> Result<Option<Vec<u8>>> {
-        let Some(packed) = self.get_archive(container, path).await? else {
-            return Ok(None);
-        };
-        unpack(&packed).map_err(|cause| {
-            let message = format!("reading {path} of {container} failed");
-            Error::new(&ENGINE_FAILED, message).because(cause)
-        })
-    }
+/// A stream of one part.
+fn part(bytes: Vec<u8>) -> impl Stream<Item = std::io::Result<Bytes>> + Send + 'static {
+    stream::once(async move { Ok(Bytes::from(bytes)) })
 }
 
 /// A tar archive of the files; folders that are surely there are left as they are.

@@ -3,7 +3,6 @@
 //! Finding the cluster, files and rolling back are here; how it is done is the [`Maker`](super::Maker)'s.
 
 use std::fs::OpenOptions;
-use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -71,11 +70,12 @@ impl Snapshots for Docker {
             #[cfg(unix)]
             std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
             // Opened first: a file that is there already is found out before the cluster is asked for anything.
-            let mut open = options.open(file).map_err(|cause| broken(file, cause))?;
+            let open = options.open(file).map_err(|cause| broken(file, cause))?;
             let saved = self
-                .with(context, &name, maker, async |job| maker.save(job).await)
-                .await
-                .and_then(|saved| open.write_all(&saved).map_err(|cause| broken(file, cause)));
+                .with(context, &name, maker, async |job| {
+                    maker.save(job, open).await
+                })
+                .await;
             if saved.is_err() {
                 // Half a snapshot helps nobody, and would be in the way of the next one.
                 let _ = std::fs::remove_file(file);
@@ -88,9 +88,10 @@ impl Snapshots for Docker {
     fn restore<'a>(&'a self, context: &'a str, file: &'a Path) -> BoxFuture<'a, Result<()>> {
         async move {
             let (maker, name) = self.whose(context).await?;
-            let saved = std::fs::read(file).map_err(|cause| broken(file, cause))?;
+            // Known before the cluster is touched.
+            std::fs::File::open(file).map_err(|cause| broken(file, cause))?;
             self.with(context, &name, maker, async |job| {
-                maker.restore(job, saved).await
+                maker.restore(job, file).await
             })
             .await
         }

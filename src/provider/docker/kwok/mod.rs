@@ -18,7 +18,8 @@ mod snapshot;
 mod stages;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt as _, try_join_all};
@@ -63,13 +64,13 @@ impl Kwok {
 
     /// Makes the containers and starts etcd and the API server on a port that is free.
     ///
-    /// `data` is what etcd is to begin with, as an archive of its folder.
+    /// `data` is a container that holds what etcd is to begin with.
     async fn raise(
         &self,
         job: &Job<'_>,
         images: &Images,
         stages: &str,
-        data: Option<&[u8]>,
+        data: Option<&str>,
     ) -> Result<()> {
         let (engine, name) = (job.engine, job.name());
         let folder = self.folder(name);
@@ -91,7 +92,7 @@ impl Kwok {
             let first = async {
                 try_join_all(servers.iter().map(|one| self.have(job, one))).await?;
                 if let Some(data) = data {
-                    engine.put_archive(&etcd, "/", data.to_vec()).await?;
+                    snapshot::give(engine, data, &etcd).await?;
                 }
                 tokio::try_join!(engine.start(&etcd), engine.start(&server))
             };
@@ -270,12 +271,12 @@ impl Maker for Kwok {
         .boxed()
     }
 
-    fn save<'a>(&'a self, job: &'a Job<'a>) -> BoxFuture<'a, Result<Vec<u8>>> {
-        self.saved(job).boxed()
+    fn save<'a>(&'a self, job: &'a Job<'a>, file: File) -> BoxFuture<'a, Result<()>> {
+        snapshot::saved(job, file).boxed()
     }
 
-    fn restore<'a>(&'a self, job: &'a Job<'a>, saved: Vec<u8>) -> BoxFuture<'a, Result<()>> {
-        async move { self.put_back(job, &saved).await }.boxed()
+    fn restore<'a>(&'a self, job: &'a Job<'a>, saved: &'a Path) -> BoxFuture<'a, Result<()>> {
+        self.put_back(job, saved).boxed()
     }
 
     fn fork<'a>(&'a self, job: &'a Job<'a>, other: &'a Job<'a>) -> BoxFuture<'a, Result<()>> {

@@ -2,8 +2,11 @@
 //!
 //! etcd's own program reads and writes snapshots, inside containers of etcd's image: nothing of it is on this machine.
 
+use std::fs::File;
+use std::path::Path;
+
 use super::{Kwok, components};
-use crate::diag::codes::docker::{BAD_SNAPSHOT, CONTAINER_DIFFERS, FOREIGN_FILE, NO_SNAPSHOT};
+use crate::diag::codes::docker::{BAD_SNAPSHOT, FOREIGN_FILE, NO_SNAPSHOT};
 use crate::docker::{Engine, Life, Tail, labels};
 use crate::error::{Error, Result};
 use crate::provider::docker::Job;
@@ -16,28 +19,56 @@ const FILE: &str = "/snapshot.db";
 /// How far revisions go on from those of the snapshot, so that no client takes an old object for a new one.
 const GAP: u32 = 1_000_000_000;
 
-impl Kwok {
-    /// What a running etcd holds.
-    pub(super) async fn saved(&self, job: &Job<'_>) -> Result<Vec<u8>> {
-        let etcd = components::container_name(job.name(), "etcd");
-        if job.engine.expect(&etcd).await?.life != Life::Running {
-            let message = format!("{} does not run", job.name());
-            return Err(Error::new(&BAD_SNAPSHOT, message).help(format!(
-                "start it first: `ksail cluster start {}`",
-                job.name()
-            )));
-        }
-        let save = ["etcdctl", "snapshot", "save", FILE];
-        job.engine
-            .exec(&etcd, &save, None)
-            .await?
-            .success("etcdctl snapshot save")?;
-        let saved = job.engine.get_file(&etcd, FILE).await?;
-        saved.ok_or_else(|| Error::new(&BAD_SNAPSHOT, format!("{etcd} wrote no snapshot")))
-    }
+/// Where a snapshot is.
+#[derive(Clone, Copy)]
+enum Saved<'a> {
+    /// In a file of this machine.
+    Here(&'a Path),
+    /// In a container, where etcd wrote it.
+    In(&'a str),
+}
 
+/// Writes down what a running etcd holds.
+pub(super) async fn saved(job: &Job<'_>, file: File) -> Result<()> {
+    let etcd = snap(job).await?;
+    if job.engine.copy_out(&etcd, FILE, file).await? {
+        return Ok(());
+    }
+    Err(Error::new(
+        &BAD_SNAPSHOT,
+        format!("{etcd} wrote no snapshot"),
+    ))
+}
+
+/// Has a running etcd write a snapshot into its container; gives the container.
+async fn snap(job: &Job<'_>) -> Result<String> {
+    let etcd = components::container_name(job.name(), "etcd");
+    if job.engine.expect(&etcd).await?.life != Life::Running {
+        let message = format!("{} does not run", job.name());
+        return Err(Error::new(&BAD_SNAPSHOT, message).help(format!(
+            "start it first: `ksail cluster start {}`",
+            job.name()
+        )));
+    }
+    let save = ["etcdctl", "snapshot", "save", FILE];
+    job.engine
+        .exec(&etcd, &save, None)
+        .await?
+        .success("etcdctl snapshot save")?;
+    Ok(etcd)
+}
+
+/// Gives an etcd that was not started yet what another container holds.
+pub(super) async fn give(engine: &Engine, from: &str, etcd: &str) -> Result<()> {
+    if engine.copy_across(from, DATA, etcd, "/").await? {
+        return Ok(());
+    }
+    Err(Error::new(&BAD_SNAPSHOT, format!("{from} has no {DATA}")).help("start the cluster first"))
+}
+
+impl Kwok {
     /// Gives a cluster that does not run another etcd, which holds what was saved.
-    pub(super) async fn put_back(&self, job: &Job<'_>, saved: &[u8]) -> Result<()> {
+    pub(super) async fn put_back(&self, job: &Job<'_>, saved: &Path) -> Result<()> {
         let members = job.members().await?;
         let is_own = |one: &crate::docker::Listed| one.labels.contains_key(labels::CLUSTER);
         if !members.iter().any(is_own) {
@@ -57,11 +88,16 @@ impl Kwok {
             Error::new(&FOREIGN_FILE, format!("{} has no etcd", job.name()))
                 .help("delete the cluster and run again")
         })?;
-        let data = read(job, &etcd, saved).await?;
-        // Only now that the snapshot is known to be good does the old store go.
-        job.engine.remove(&etcd.name).await?;
-        job.engine.ensure_container(&etcd).await?.same(&etcd.name)?;
-        job.engine.put_archive(&etcd.name, "/", data).await
+        let reader = read(job, &etcd, Saved::Here(saved)).await?;
+        let replace = async {
+            // Only now that the snapshot is known to be good does the old store go.
+            job.engine.remove(&etcd.name).await?;
+            job.engine.ensure_container(&etcd).await?.same(&etcd.name)?;
+            give(job.engine, &reader, &etcd.name).await
+        };
+        let replaced = replace.await;
+        let removed = job.engine.remove(&reader).await;
+        replaced.and(removed)
     }
 
     /// Makes another cluster that holds what this one holds, and starts it.
@@ -69,35 +105,33 @@ impl Kwok {
         let (engine, folder) = (job.engine, self.folder(job.name()));
         let (images, stages) = (folder.images()?, folder.stages()?);
         let etcd = components::container_name(job.name(), "etcd");
-        let data = if engine.expect(&etcd).await?.life == Life::Running {
-            let saved = self.saved(job).await?;
-            let mut reader = Container {
+        let mut reader = None;
+        if engine.expect(&etcd).await?.life == Life::Running {
+            let etcd = snap(job).await?;
+            let mut container = Container {
                 name: components::container_name(other.name(), "etcd"),
                 labels: other.labels(),
                 ..Container::default()
             };
-            reader.image = images.get("etcd").cloned().unwrap_or_default();
-            read(other, &reader, &saved).await?
-        } else {
-            // What a stopped etcd left on its disk is whole.
-            let data = engine.get_archive(&etcd, DATA).await?;
-            data.ok_or_else(|| {
-                Error::new(&CONTAINER_DIFFERS, format!("{etcd} has no {DATA}"))
-                    .help("start the cluster first")
-            })?
-        };
+            container.image = images.get("etcd").cloned().unwrap_or_default();
+            reader = Some(read(other, &container, Saved::In(&etcd)).await?);
+        }
+        // What a stopped etcd left on its disk is whole.
+        let data = reader.as_ref().unwrap_or(&etcd);
         let network = components::project(other.name());
         other
             .own_network(&super::Maker::network(self, other, &network))
             .await?;
-        self.raise(other, &images, &stages, Some(&data)).await?;
+        self.raise(other, &images, &stages, Some(data)).await?;
+        if let Some(reader) = &reader {
+            engine.remove(reader).await?;
+        }
         self.start_all(other, &other.members().await?).await
     }
 }
 
-/// The data of an etcd that holds what was saved, as an archive of its folder; read by etcd's own program in a container
-/// of its own, which goes away again.
-async fn read(job: &Job<'_>, etcd: &Container, saved: &[u8]) -> Result<Vec<u8>> {
+/// A container whose etcd folder holds what was saved, read by etcd's own program; whoever is done with it removes it.
+async fn read(job: &Job<'_>, etcd: &Container, saved: Saved<'_>) -> Result<String> {
     let name = format!("{}-reader", etcd.name);
     let mut command: Vec<String> = ["snapshot", "restore", FILE]
         .iter()
@@ -123,17 +157,27 @@ async fn read(job: &Job<'_>, etcd: &Container, saved: &[u8]) -> Result<Vec<u8>> 
         labels: job.labels(),
         ..Container::default()
     };
-    let data = run(job.engine, &reader, saved).await;
-    let removed = job.engine.remove(&name).await;
-    let data = data?;
-    removed.map(|()| data)
+    match run(job.engine, &reader, saved).await {
+        Ok(()) => Ok(name),
+        Err(problem) => match job.engine.remove(&name).await {
+            Ok(()) => Err(problem),
+            Err(also) => Err(problem.also([also])),
+        },
+    }
 }
 
-async fn run(engine: &Engine, reader: &Container, saved: &[u8]) -> Result<Vec<u8>> {
+async fn run(engine: &Engine, reader: &Container, saved: Saved<'_>) -> Result<()> {
     // One that an earlier run left half-way has read something else.
     engine.remove(&reader.name).await?;
     engine.ensure_container(reader).await?.same(&reader.name)?;
-    engine.put_bytes(&reader.name, FILE, saved).await?;
+    match saved {
+        Saved::Here(file) => engine.copy_in(&reader.name, FILE, file).await?,
+        Saved::In(container) => {
+            engine
+                .copy_across(container, FILE, &reader.name, "/")
+                .await?;
+        }
+    }
     engine.start(&reader.name).await?;
     let status = engine.finish(&reader.name).await?;
     let refused = |why: String| {
@@ -145,6 +189,5 @@ async fn run(engine: &Engine, reader: &Container, saved: &[u8]) -> Result<Vec<u8
         let log = engine.logs(&reader.name, Tail::Lines(5)).await;
         return Err(refused(log.unwrap_or_default().trim().to_string()));
     }
-    let data = engine.get_archive(&reader.name, DATA).await?;
-    data.ok_or_else(|| refused("it wrote nothing".into()))
+    Ok(())
 }
