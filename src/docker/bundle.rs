@@ -1,9 +1,10 @@
 //! What an archive of images holds, as `docker save` and its like write it; only its table of contents is read.
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _};
+use std::io::{BufReader, Read, Seek as _};
 use std::path::Path;
 
+use flate2::read::MultiGzDecoder;
 use serde::Deserialize;
 
 use crate::diag::codes::docker::NO_ARCHIVE;
@@ -11,6 +12,8 @@ use crate::error::{Error, Result};
 
 /// How large a table of contents may be.
 const LIMIT: u64 = 4 << 20;
+/// How large a compressed archive may be that is looked into, as a file.
+const LARGE: u64 = 256 << 20;
 /// What a compressed file begins with.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
@@ -22,8 +25,8 @@ struct Saved {
     tags: Option<Vec<String>>,
 }
 
-/// The images in an archive, as `name@id`. Nothing is told of compressed archives, and of those that name images by their
-/// manifests alone: finding out would cost as much as loading them.
+/// The images in an archive, as `name@id`. Nothing is told of those that name images by their manifests alone, and of
+/// compressed ones that are very large: finding out would cost as much as loading them.
 pub fn bundled(path: &Path) -> Result<Vec<String>> {
     let wrong = |cause: String| {
         Error::new(
@@ -36,18 +39,26 @@ pub fn bundled(path: &Path) -> Result<Vec<String>> {
     let mut file = File::open(path).map_err(|cause| wrong(cause.to_string()))?;
     let mut start = [0; 2];
     let is_packed = file.read_exact(&mut start).is_ok() && start == GZIP;
-    if is_packed {
+    file.rewind().map_err(|cause| wrong(cause.to_string()))?;
+    if !is_packed {
+        let mut archive = tar::Archive::new(file);
+        let entries = archive.entries_with_seek();
+        return contents(entries).map_err(wrong);
+    }
+    if file.metadata().is_ok_and(|about| about.len() > LARGE) {
         return Ok(Vec::new());
     }
-    file.rewind().map_err(|cause| wrong(cause.to_string()))?;
-    contents(file).map_err(wrong)
+    // Several parts after one another, as programs write that compress side by side, are one file.
+    let mut archive = tar::Archive::new(MultiGzDecoder::new(BufReader::new(file)));
+    contents(archive.entries()).map_err(wrong)
 }
 
-fn contents(file: File) -> std::result::Result<Vec<String>, String> {
+fn contents<R: Read>(
+    entries: std::io::Result<tar::Entries<'_, R>>,
+) -> std::result::Result<Vec<String>, String> {
     let text = |cause: std::io::Error| cause.to_string();
-    let mut archive = tar::Archive::new(file);
     let mut is_indexed = false;
-    for entry in archive.entries_with_seek().map_err(text)? {
+    for entry in entries.map_err(text)? {
         let mut entry = entry.map_err(text)?;
         let name = entry.path().map_err(text)?.display().to_string();
         match name.trim_start_matches("./") {
@@ -112,6 +123,18 @@ mod tests {
     }
 
     #[test]
+    fn looks_into_compressed_archives() {
+        let table = r#"[{"Config":"0a.json","RepoTags":["busybox:1"]}]"#;
+        let plain = std::fs::read(archive(&[("x", "y"), ("manifest.json", table)]).path()).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut packed =
+            flate2::write::GzEncoder::new(file.reopen().unwrap(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut packed, &plain).unwrap();
+        packed.finish().unwrap();
+        assert_eq!(bundled(file.path()).unwrap(), ["busybox:1@sha256:0a"]);
+    }
+
+    #[test]
     fn other_files_are_no_archives() {
         for file in [archive(&[("a", "b")]), archive(&[("manifest.json", "{")])] {
             assert_eq!(bundled(file.path()).unwrap_err().code().id, "E0845");
@@ -124,6 +147,6 @@ mod tests {
             "E0845"
         );
         std::fs::write(text.path(), [0x1f, 0x8b, 8, 0]).unwrap();
-        assert!(bundled(text.path()).unwrap().is_empty());
+        assert_eq!(bundled(text.path()).unwrap_err().code().id, "E0845");
     }
 }

@@ -27,7 +27,9 @@ fn nodes_are_given_images_and_not_twice() {
     let Some(mut stage) = Stage::set(IMAGES) else {
         return;
     };
-    let mut archive = std::fs::File::create(stage.path("images.tar")).unwrap();
+    // Compressed, as archives often are.
+    let archive = std::fs::File::create(stage.path("images.tar")).unwrap();
+    let mut archive = flate2::write::GzEncoder::new(archive, flate2::Compression::fast());
     stage.engine(async |engine| {
         let mut parts = engine.save(&["busybox:latest"]);
         while let Some(part) = parts.next().await {
@@ -35,6 +37,7 @@ fn nodes_are_given_images_and_not_twice() {
         }
         Ok(())
     });
+    archive.finish().unwrap();
     for (short, distribution, prefix, nodes) in [
         ("i", "vanilla", "kind", ["control-plane", "worker"]),
         ("j", "k3s", "k3d", ["server-0", "agent-0"]),
