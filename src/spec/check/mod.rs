@@ -91,6 +91,17 @@ pub fn check(draft: &Draft) -> Result<Spec, Vec<Error>> {
             ),
         });
     }
+    if let Some(Tree::Map(oidc)) = settings.get_mut("oidc")
+        && oidc.remove("extra_scopes").is_some()
+    {
+        warnings.push(Warning {
+            field: "oidc.extra_scopes".into(),
+            text: "`oidc.extra_scopes` is left out: the API server takes no scopes, and ksail writes no user that logs \
+                in by OIDC into the kubeconfig; give them to the login plugin, such as `kubectl oidc-login \
+                get-token --oidc-extra-scope=…`"
+                .into(),
+        });
+    }
     if has_gitops(&components)
         && !settings.contains_key("local_registry")
         && needs_local_registry(provider.kind)
@@ -344,6 +355,14 @@ mod tests {
         assert_eq!(kept(Distribution::K3s, Provider::Docker), (true, 0));
         assert_eq!(kept(Distribution::Kwok, Provider::Docker), (false, 1));
         assert_eq!(kept(Distribution::K3s, Provider::Embedded), (false, 1));
+
+        let oidc = serde_json::json!({ "oidc": {
+            "issuer_url": "https://id.example.com", "client_id": "k8s", "extra_scopes": ["groups"],
+        } });
+        let spec = check(&draft(Distribution::K3s, Provider::Docker, &[], oidc)).unwrap();
+        let oidc = spec.settings.get("oidc").and_then(Tree::as_map).unwrap();
+        assert_eq!((oidc.len(), spec.warnings.len()), (2, 1));
+        assert_eq!(spec.warnings.first().unwrap().field, "oidc.extra_scopes");
 
         let mut other = draft(
             Distribution::Kwok,
