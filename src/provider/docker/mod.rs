@@ -19,7 +19,8 @@ mod snapshot;
 mod vanilla;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures::future::{BoxFuture, FutureExt as _};
@@ -113,13 +114,14 @@ pub(super) trait Maker: Send + Sync {
         let _ = (engine, member);
         async { Vec::new() }.boxed()
     }
-    /// What the cluster holds, as etcd's own snapshot, of a cluster that runs.
-    fn save<'a>(&'a self, job: &'a Job<'a>) -> BoxFuture<'a, Result<Vec<u8>>> {
+    /// Writes down what a cluster that runs holds, as etcd's own snapshot.
+    fn save<'a>(&'a self, job: &'a Job<'a>, file: File) -> BoxFuture<'a, Result<()>> {
+        drop(file);
         async move { Err(snapshot::whole(job)) }.boxed()
     }
     /// Puts a snapshot in place of what a cluster holds that does not run.
-    fn restore<'a>(&'a self, job: &'a Job<'a>, saved: Vec<u8>) -> BoxFuture<'a, Result<()>> {
-        drop(saved);
+    fn restore<'a>(&'a self, job: &'a Job<'a>, saved: &'a Path) -> BoxFuture<'a, Result<()>> {
+        let _ = saved;
         async move { Err(snapshot::whole(job)) }.boxed()
     }
     /// Makes another cluster that holds what this one holds, and starts it.
@@ -250,6 +252,13 @@ impl Docker {
     async fn act(&self, work: &Work<'_>) -> Result<()> {
         let maker = self.maker_of(work).await?;
         let engine = self.engine_of(work).await?;
+        if matches!(work.action, Action::Network { .. })
+            && maker.distribution() != Distribution::Kwok
+        {
+            // Nodes are made by what the engine says of itself, and it takes its time to say so.
+            let engine = engine.clone();
+            tokio::spawn(async move { engine.info().await.map(|_| ()) });
+        }
         let job = Job {
             engine: &engine,
             work,
@@ -282,6 +291,9 @@ impl Docker {
             Action::Balancer { .. } => maker.balancer(job).await,
             Action::Registries { nodes, keep } => {
                 maker.rewire(job, nodes).await?;
+                if let Some(hosting) = registry::hosting(&job.spec()?.settings) {
+                    k8s::apply(&job.client().await?, &hosting).await?;
+                }
                 registry::retire(job, keep).await
             }
             Action::Images { images, nodes } => images::load(job, images, nodes).await,

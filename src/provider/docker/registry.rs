@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use futures::future::{FutureExt as _, try_join_all};
 
+use serde_json::{Value, json};
+
 use super::Job;
 use crate::docker::{Life, Tail, labels};
 use crate::error::Result;
@@ -60,6 +62,28 @@ pub(super) async fn ensure(job: &Job<'_>, name: &str, upstream: Option<&str>) ->
         .boxed()
     };
     engine.until(&label, name, PACE, PATIENCE, ask).await
+}
+
+/// Tells tools where the local registry is on this machine, in the object that they look for; none where there is no such
+/// registry.
+pub(super) fn hosting(settings: &Options) -> Option<Value> {
+    let is_asked = match settings.get("local_registry")? {
+        Tree::Bool(answer) => *answer,
+        Tree::Text(text) => !Registry::parse(text).ok()?.is_external(),
+        _ => false,
+    };
+    let port = is_asked.then(|| local_port(settings).ok())??;
+    Some(told(&format!("host: \"localhost:{port}\"\n")))
+}
+
+/// The object that tells tools where a registry is.
+pub(super) fn told(lines: &str) -> Value {
+    let text = format!("{lines}help: \"https://kind.sigs.k8s.io/docs/user/local-registry/\"\n");
+    json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": { "name": "local-registry-hosting", "namespace": "kube-public" },
+        "data": { "localRegistryHosting.v1": text },
+    })
 }
 
 /// Removes the registries of a cluster but for those that stay.
@@ -182,6 +206,23 @@ mod tests {
             Source::Volume("ghcr.io".into())
         );
         assert!(made.ports.is_empty());
+    }
+
+    #[test]
+    fn only_a_registry_of_this_machine_is_told_of() {
+        let told = |value: Tree| {
+            let settings = [("local_registry".to_string(), value)].into();
+            hosting(&settings).map(|object| object["data"]["localRegistryHosting.v1"].to_string())
+        };
+        let host = |port: u16| format!("host: \\\"localhost:{port}\\\"");
+        assert!(told(Tree::Bool(true)).unwrap().contains(&host(LOCAL_PORT)));
+        assert!(
+            told(Tree::Text("localhost:5961".into()))
+                .unwrap()
+                .contains(&host(5961))
+        );
+        assert_eq!(told(Tree::Text("ghcr.io/me".into())), None);
+        assert_eq!(told(Tree::Bool(false)), None);
     }
 
     #[test]

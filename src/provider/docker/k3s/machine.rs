@@ -10,7 +10,7 @@ use crate::distribution::k3s::{self as layout, Definition, Given, label};
 use crate::docker::{Ensured, Life, Tail};
 use crate::error::{Error, Result};
 use crate::k8s;
-use crate::provider::docker::Job;
+use crate::provider::docker::{Job, registry};
 use crate::spec::options::k3d::filter::Member;
 use crate::step::Container;
 
@@ -63,7 +63,8 @@ impl K3s {
 
     /// Starts the first server and the load balancer, and waits until the API answers.
     pub(super) async fn first(&self, job: &Job<'_>, name: &str) -> Result<()> {
-        let definition = Definition::of(job.spec()?);
+        let spec = job.spec()?;
+        let definition = Definition::of(spec);
         let heavy = job.engine.heavy().await?;
         self.raise(job, definition, name).await?;
         let client = access::wait(job, name).await?;
@@ -80,7 +81,8 @@ impl K3s {
                 .until(&every(job), "the cluster's DNS", PACE, PATIENCE, ask)
                 .await?;
         }
-        if let Some(registry) = hosting(definition) {
+        let hosting = hosting(definition).or_else(|| registry::hosting(&spec.settings));
+        if let Some(registry) = hosting {
             k8s::apply(&client, &registry).await?;
         }
         Ok(())
@@ -228,7 +230,7 @@ async fn balancer(job: &Job<'_>, definition: Definition<'_>, given: &Given) -> R
 }
 
 /// The registry that the k3d.yaml wants made with the cluster.
-pub(super) async fn registry(job: &Job<'_>, definition: Definition<'_>) -> Result<()> {
+pub(super) async fn own_registry(job: &Job<'_>, definition: Definition<'_>) -> Result<()> {
     let engine = job.engine;
     if let Some(container) = layout::registry(definition) {
         engine
@@ -348,15 +350,8 @@ fn hosts(definition: Definition<'_>, given: &Given) -> Vec<(String, Vec<String>)
 fn hosting(definition: Definition<'_>) -> Option<serde_json::Value> {
     let made = definition.registry()?;
     let port = made.port?;
-    let text = format!(
-        "host: \"localhost:{port}\"\nhostFromContainerRuntime: \"{}:{port}\"\nhostFromClusterNetwork: \"{}:{}\"\nhelp: \"https://kind.sigs.k8s.io/docs/user/local-registry/\"\n",
-        made.name,
-        made.name,
-        made.inner_port()
-    );
-    Some(serde_json::json!({
-        "apiVersion": "v1", "kind": "ConfigMap",
-        "metadata": { "name": "local-registry-hosting", "namespace": "kube-public" },
-        "data": { "localRegistryHosting.v1": text },
-    }))
+    let (name, inner) = (&made.name, made.inner_port());
+    Some(registry::told(&format!(
+        "host: \"localhost:{port}\"\nhostFromContainerRuntime: \"{name}:{port}\"\nhostFromClusterNetwork: \"{name}:{inner}\"\n"
+    )))
 }

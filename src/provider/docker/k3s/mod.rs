@@ -92,7 +92,7 @@ impl Maker for K3s {
         async move {
             let definition = Definition::of(job.spec()?);
             if definition.registry().is_some_and(|made| made.name == name) {
-                return machine::registry(job, definition).await;
+                return machine::own_registry(job, definition).await;
             }
             registry::ensure(job, name, upstream).await
         }

@@ -78,7 +78,7 @@ pub(super) async fn server(engine: &Engine, front: String, first: &str) -> Resul
     };
     if ["0.0.0.0", "::", ""].contains(&address.as_str()) {
         // The certificate has this name whatever address was chosen, also on clusters that kind made.
-        let host = elsewhere(&engine.info().await?.address);
+        let host = elsewhere(engine.address());
         address = host.unwrap_or_else(|| "localhost".into());
     }
     if address.contains(':') && !address.starts_with('[') {

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::super::Job;
 use super::access;
@@ -14,8 +14,6 @@ use crate::diag::codes::docker::{BAD_NODE_IMAGE, NOT_IN_TIME};
 use crate::distribution::vanilla::{self, CONFIG_PATH, NodeSettings, Settings};
 use crate::error::{Error, Result};
 use crate::k8s;
-use crate::spec::registry::{LOCAL_PORT, Registry};
-use crate::spec::{Spec, Tree};
 use crate::step::File;
 use crate::world::{Access, Happening};
 
@@ -158,28 +156,8 @@ async fn manifests(job: &Job<'_>, settings: &Settings, node: &NodeSettings) -> R
         Some(text) => objects.extend(vanilla::objects(&text)?),
         None => objects.push(vanilla::old_storage()),
     }
-    objects.extend(hosting(job.spec()?));
+    objects.extend(super::super::registry::hosting(&job.spec()?.settings));
     Ok(objects)
-}
-
-/// Tells tools inside the cluster where the local registry is.
-fn hosting(spec: &Spec) -> Option<Value> {
-    let port = match spec.settings.get("local_registry")? {
-        Tree::Bool(true) => LOCAL_PORT,
-        Tree::Text(text) => {
-            let registry = Registry::parse(text).ok()?;
-            (!registry.is_external()).then_some(registry.port)?
-        }
-        _ => return None,
-    };
-    let text = format!(
-        "host: \"localhost:{port}\"\nhelp: \"https://kind.sigs.k8s.io/docs/user/local-registry/\"\n"
-    );
-    Some(json!({
-        "apiVersion": "v1", "kind": "ConfigMap",
-        "metadata": { "name": "local-registry-hosting", "namespace": "kube-public" },
-        "data": { "localRegistryHosting.v1": text },
-    }))
 }
 
 /// Applies objects as soon as the API takes them; it begins to answer before it can do everything.
