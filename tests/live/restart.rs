@@ -231,3 +231,34 @@ fn a_cluster_that_ran_when_the_engine_restarted_is_found_and_mended() {
     stage.good(&["cluster", "delete", &name, "--yes"]);
     stage.is_gone(&format!("kwok-{name}"));
 }
+
+#[test]
+fn nodes_that_ran_when_the_engine_was_killed_come_back() {
+    let images = [super::k3s::IMAGES, &["kindest/node:v1.35.4"]].concat();
+    let Some(mut stage) = Stage::set(&images) else {
+        return;
+    };
+    let Some(mut engine) = Engine::of(&stage) else {
+        return;
+    };
+    let names = ["ek", "ev"].map(|short| stage.name(short));
+    let [k3s, vanilla] = &names;
+    let script = stage.script(&format!(
+        r#"let make = |name, kind| cluster(name, #{{ distribution: kind, provider: docker(), kubernetes: "1.35.4", workers: 1 }});
+[make.call("{k3s}", k3s()), make.call("{vanilla}", vanilla())]"#
+    ));
+    stage.good(&["run", &script]);
+    for signal in ["-KILL", "-TERM"] {
+        engine.strike(&stage, signal, || ());
+        stage.good(&["run", &script]);
+        for name in &names {
+            let facts = stage.info(name);
+            assert_eq!(facts["state"], "running", "{facts}");
+            assert_eq!(facts["nodes"].as_array().unwrap().len(), 2, "{facts}");
+        }
+        assert!(stage.good(&["run", &script]).contains("nothing to change"));
+    }
+    stage.good(&["run", &script, "--destroy", "--yes"]);
+    stage.is_gone(&format!("k3d-{k3s}"));
+    stage.is_gone(&format!("kind-{vanilla}"));
+}
