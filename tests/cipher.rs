@@ -197,9 +197,13 @@ fn an_edit_keeps_the_ciphertext_of_what_stays() {
     for (name, bytes) in files("sealed") {
         let format = Format::of_path(&name);
         let mut unlocked = wait(ops::unlock(&bytes, format, Mac::Check, &keys)).unwrap();
-        let text =
-            format::write_plain(format, &unlocked.opened.branches, Layout::default()).unwrap();
-        let again = ops::edit::reseal(&mut unlocked, &text, format, Layout::default()).unwrap();
+        let view = ops::edit::View {
+            format,
+            layout: Layout::default(),
+            has_readers: false,
+        };
+        let text = view.text(&unlocked).unwrap();
+        let again = wait(view.reseal(&mut unlocked, &text, &keys)).unwrap();
         let (before, after) = (values(format, &bytes), values(format, &again));
         assert_eq!(before.len(), after.len(), "{name}");
         for (one, other) in before.iter().zip(&after) {
@@ -300,7 +304,7 @@ fn rotating_and_setting_keep_the_content() {
             &set,
             formats(&name),
             &path,
-            Change::Unset,
+            Change::Unset { may_lack: false },
             Mac::Check,
             &keys,
         ))

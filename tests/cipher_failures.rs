@@ -9,13 +9,13 @@ use crate::cipher_scripts::sealed;
 use crate::home::{Home, text};
 
 /// A home with a key file, a rule, and files in every state.
-struct Place {
-    home: Home,
-    public: String,
+pub(crate) struct Place {
+    pub(crate) home: Home,
+    pub(crate) public: String,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let home = Home::new();
         let (private, public) = age::generate();
         home.write("keys.txt", &format!("{}\n", private.expose()));
@@ -50,7 +50,7 @@ impl Place {
         Self { home, public }
     }
 
-    fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = self.home.command(env!("CARGO_BIN_EXE_ksail"));
         command
             .current_dir(self.home.path(""))
@@ -70,7 +70,7 @@ impl Place {
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         let arguments: Vec<String> = arguments
             .iter()
             .map(|one| one.replace("PUBLIC", &self.public))
@@ -311,67 +311,6 @@ fn a_new_file_without_readers_opens_no_editor() {
     let output = place.run(&["edit", "--editor", "touch ran; false", "new.yaml"]);
     assert!(text(&output).contains("E0914"), "{}", text(&output));
     assert!(!place.home.path("ran").exists());
-}
-
-#[cfg(unix)]
-#[test]
-fn commands_that_are_given_secrets_say_how_they_ended() {
-    let place = Place::new();
-    let flat = "{\"TOKEN\": \"s3cret\", \"N\": 5}";
-    std::fs::write(place.home.path("flat.yaml"), sealed(flat, &place.public)).unwrap();
-    let status = |arguments: &[&str]| place.run(arguments).status.code();
-    let env = |command: &str| status(&["exec-env", "flat.yaml", command]);
-    assert_eq!(env("test \"$TOKEN $N\" = 's3cret 5'"), Some(0));
-    assert_eq!(env("exit 7"), Some(7));
-    assert_eq!(env("kill -TERM $$"), Some(143));
-    let same = ["exec-env", "--same-process", "flat.yaml"];
-    assert_eq!(status(&[same[0], same[1], same[2], "exit 9"]), Some(9));
-    let pristine = "test -z \"$HOME\" && test -n \"$TOKEN\"";
-    assert_eq!(
-        status(&["exec-env", "--pristine", "flat.yaml", pristine]),
-        Some(0)
-    );
-    let shown = place.run(&["exec-file", "flat.yaml", "cat {}; cat {}; echo {}"]);
-    assert!(shown.status.success(), "{}", text(&shown));
-    let shown = text(&shown);
-    assert_eq!(shown.matches("s3cret").count(), 2, "{shown}");
-    let path = shown.lines().last().unwrap().to_owned();
-    assert!(!Path::new(&path).exists(), "{path} is left");
-    let private = "test -f {} && test \"$(stat -c %a {} 2>/dev/null || echo 600)\" = 600";
-    assert_eq!(
-        status(&["exec-file", "--no-fifo", "flat.yaml", private]),
-        Some(0)
-    );
-    #[cfg(target_os = "linux")]
-    assert_eq!(status(&["exec-file", "flat.yaml", "test -p {}"]), Some(0));
-    assert_eq!(status(&["exec-file", "flat.yaml", "exit 7"]), Some(7));
-}
-
-/// Whoever stops ksail while a command has the file stops the command, and the file is gone.
-#[cfg(unix)]
-#[test]
-fn a_signal_goes_to_the_command_and_the_file_goes_away() {
-    use std::io::BufRead as _;
-    let place = Place::new();
-    let mut child = place
-        .command()
-        .args(["cipher", "exec-file", "--no-fifo", "good.yaml"])
-        .arg("trap 'exit 3' TERM; echo {}; while :; do sleep 1 & wait $!; done")
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut path = String::new();
-    let mut output = std::io::BufReader::new(child.stdout.take().unwrap());
-    output.read_line(&mut path).unwrap();
-    let path = Path::new(path.trim_end());
-    assert!(path.exists());
-    let killed = Command::new("kill")
-        .args(["-TERM", &child.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(killed.success());
-    assert_eq!(child.wait().unwrap().code(), Some(3));
-    assert!(!path.exists());
 }
 
 #[test]

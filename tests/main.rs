@@ -9,6 +9,7 @@
 )]
 
 mod cipher;
+mod cipher_commands;
 mod cipher_failures;
 mod cipher_fuzz;
 mod cipher_keys;

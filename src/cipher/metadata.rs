@@ -254,14 +254,10 @@ fn stanzas(kind: &'static str, value: &Value, path: &str) -> Result<Group> {
                 .pairs()
                 .map(|(key, value)| Entry::Pair(key.to_owned(), value.clone()))
                 .collect();
-            let stanza = Stanza {
+            Ok(Stanza {
                 kind,
                 fields: Branch(fields),
-            };
-            if stanza.text("enc").is_empty() {
-                return Err(wrong("a key has no `enc`").field(format!("sops.{path}")));
-            }
-            Ok(stanza)
+            })
         })
         .collect()
 }

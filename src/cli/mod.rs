@@ -12,6 +12,7 @@ mod doc;
 mod doctor;
 mod explain;
 mod gc;
+mod later;
 mod machine;
 mod man;
 mod passphrase;
@@ -28,6 +29,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use background::Background;
+use later::Later;
 
 use crate::diag::Kind;
 use crate::error::Result;
@@ -94,33 +96,33 @@ pub(crate) enum Color {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Bring up what a script defines
-    Run(run::Args),
+    Run(Later<run::Args>),
     /// Show what a run would do
-    Plan(plan::Args),
+    Plan(Later<plan::Args>),
     /// Find everything that is wrong with a script
-    Check(check::Args),
+    Check(Later<check::Args>),
     /// Run the tests of scripts
-    Test(test::Args),
+    Test(Later<test::Args>),
     /// Look at, switch on and off, and remove clusters
-    Cluster(cluster::Args),
+    Cluster(Later<cluster::Args>),
     /// Encrypt files for sops, and open them
-    Cipher(cipher::Arguments),
+    Cipher(Later<cipher::Arguments>),
     /// Show what runs where, what brings what and what a change costs
-    Support(support::Args),
+    Support(Later<support::Args>),
     /// Check whether this machine can run clusters, and say how to mend it
-    Doctor(doctor::Args),
+    Doctor(Later<doctor::Args>),
     /// Find and remove what clusters left behind
-    Gc(gc::Args),
+    Gc(Later<gc::Args>),
     /// Show the functions that scripts can call
-    Doc(doc::Args),
+    Doc(Later<doc::Args>),
     /// Explain a diagnostic code
-    Explain(explain::Args),
+    Explain(Later<explain::Args>),
     /// Explore the language at a prompt
-    Repl(repl::Args),
+    Repl(Later<repl::Args>),
     /// Print the completion script of a shell
-    Completion(completion::Args),
+    Completion(Later<completion::Args>),
     /// Write the manual pages
-    Man(man::Args),
+    Man(Later<man::Args>),
 }
 
 /// What every command gets.
@@ -141,6 +143,7 @@ pub fn main() -> ExitCode {
     let mut command = Root::command();
     // `run FILE --help` tells the script's parameters too.
     if let Some(text) = scripted::parameters_help(&arguments) {
+        command.build();
         command = command.mut_subcommand("run", |args| {
             args.after_help(format!("{}\n\n{text}", run::EXAMPLES))
         });
@@ -173,20 +176,20 @@ fn ended(result: Result<ExitCode>, cx: &Context) -> ExitCode {
 
 fn dispatch(command: Command, cx: &Context) -> Result<ExitCode> {
     match command {
-        Command::Run(args) => run::run(args, cx),
-        Command::Plan(args) => plan::run(args, cx),
-        Command::Check(args) => check::run(args, cx),
-        Command::Test(args) => test::run(&args, cx),
-        Command::Cluster(args) => cluster::run(args, cx),
-        Command::Cipher(args) => cipher::run(args, cx),
-        Command::Support(args) => support::run(&args, cx),
-        Command::Doctor(args) => doctor::run(&args, cx),
-        Command::Gc(args) => gc::run(&args, cx),
-        Command::Doc(args) => doc::run(&args, cx),
-        Command::Explain(args) => explain::run(&args, cx),
-        Command::Repl(args) => repl::run(&args, cx),
-        Command::Completion(args) => completion::run(&args),
-        Command::Man(args) => man::run(&args),
+        Command::Run(Later(args)) => run::run(args, cx),
+        Command::Plan(Later(args)) => plan::run(args, cx),
+        Command::Check(Later(args)) => check::run(args, cx),
+        Command::Test(Later(args)) => test::run(&args, cx),
+        Command::Cluster(Later(args)) => cluster::run(args, cx),
+        Command::Cipher(Later(args)) => cipher::run(args, cx),
+        Command::Support(Later(args)) => support::run(&args, cx),
+        Command::Doctor(Later(args)) => doctor::run(&args, cx),
+        Command::Gc(Later(args)) => gc::run(&args, cx),
+        Command::Doc(Later(args)) => doc::run(&args, cx),
+        Command::Explain(Later(args)) => explain::run(&args, cx),
+        Command::Repl(Later(args)) => repl::run(&args, cx),
+        Command::Completion(Later(args)) => completion::run(&args),
+        Command::Man(Later(args)) => man::run(&args),
     }
 }
 
@@ -225,6 +228,8 @@ mod tests {
                 visit(inner, &path);
             }
         }
-        visit(&Root::command(), "ksail");
+        let mut root = Root::command();
+        root.build();
+        visit(&root, "ksail");
     }
 }

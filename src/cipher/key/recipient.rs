@@ -220,7 +220,7 @@ impl Recipient {
     }
 }
 
-impl SealedKey {
+impl Recipient {
     /// Reads one from the fields of a sops file; `get` gives a field's text, `context` the pairs of an encryption context.
     pub fn read<'a>(
         kind: &str,
@@ -233,43 +233,57 @@ impl SealedKey {
                 format!("keys of kind `{kind}` are not supported"),
             ));
         };
-        let need = |field: &str| match get(field) {
-            "" => Err(Error::new(
-                &BROKEN_RECIPIENT,
-                format!("a key of kind `{kind}` has no `{field}`"),
-            )),
-            text => Ok(text.to_owned()),
-        };
+        let need = |field: &str| needed(kind, field, get(field));
         let some = |field: &str| Some(get(field).to_owned()).filter(|text| !text.is_empty());
-        let recipient = match known {
-            Kind::Age => Recipient::Age(need("recipient")?),
-            Kind::Pgp => Recipient::Pgp(need("fp")?),
-            Kind::AwsKms => Recipient::AwsKms(AwsKms {
+        Ok(match known {
+            Kind::Age => Self::Age(need("recipient")?),
+            Kind::Pgp => Self::Pgp(need("fp")?),
+            Kind::AwsKms => Self::AwsKms(AwsKms {
                 arn: need("arn")?,
                 role: some("role"),
                 context,
                 profile: some("aws_profile"),
             }),
-            Kind::GcpKms => Recipient::GcpKms(GcpKms {
+            Kind::GcpKms => Self::GcpKms(GcpKms {
                 resource_id: need("resource_id")?,
             }),
-            Kind::AzureKeyVault => Recipient::AzureKeyVault(AzureKeyVault {
+            Kind::AzureKeyVault => Self::AzureKeyVault(AzureKeyVault {
                 vault_url: need("vault_url")?,
                 name: need("name")?,
                 version: get("version").to_owned(),
             }),
-            Kind::Vault => Recipient::Vault(Vault {
+            Kind::Vault => Self::Vault(Vault {
                 address: need("vault_address")?,
                 engine_path: need("engine_path")?,
                 key_name: need("key_name")?,
             }),
-        };
+        })
+    }
+}
+
+impl SealedKey {
+    /// Reads one as [`Recipient::read`] does, with what was locked for it.
+    pub fn read<'a>(
+        kind: &str,
+        get: impl Fn(&str) -> &'a str,
+        context: IndexMap<String, String>,
+    ) -> Result<Self> {
         Ok(Self {
-            recipient,
-            enc: need("enc")?,
+            recipient: Recipient::read(kind, &get, context)?,
+            enc: needed(kind, "enc", get("enc"))?,
             created_at: get("created_at").to_owned(),
         })
     }
+}
+
+fn needed(kind: &str, field: &str, text: &str) -> Result<String> {
+    if text.is_empty() {
+        return Err(Error::new(
+            &BROKEN_RECIPIENT,
+            format!("a key of kind `{kind}` has no `{field}`"),
+        ));
+    }
+    Ok(text.to_owned())
 }
 
 impl fmt::Display for Recipient {

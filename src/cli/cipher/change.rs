@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::super::show;
-use super::{Types, keys};
-use crate::cipher::document::Mac;
+use super::Types;
+use super::opening::Opening;
 use crate::cipher::format;
 use crate::cipher::path::Path as TreePath;
-use crate::diag::codes::cipher::UNREADABLE_FILE;
+use crate::diag::codes::cipher::{BROKEN_DOCUMENT, UNREADABLE_FILE};
 use crate::error::{Error, Result};
 use crate::ops::cipher::{self as ops, Change, files, in_file};
 
@@ -27,15 +27,31 @@ pub(super) struct Set {
     path: String,
     /// The value as JSON; standard input without one
     value: Option<String>,
-    /// Do not look at the integrity code
-    #[arg(long)]
-    ignore_mac: bool,
+    /// The value is the name of a file that holds it
+    #[arg(long, requires = "value")]
+    value_file: bool,
+    /// Read the value from standard input
+    #[arg(long, conflicts_with = "value")]
+    value_stdin: bool,
+    /// Leave the file as it is if it has the value; that is always so, and the flag is for scripts written for sops
+    #[arg(long, hide = true)]
+    idempotent: bool,
+    #[command(flatten)]
+    opening: Opening,
     #[command(flatten)]
     types: Types,
 }
 
 pub(super) async fn set(args: Set) -> Result<ExitCode> {
     let text = match args.value {
+        Some(file) if args.value_file => {
+            String::from_utf8(files::read(file.as_ref())?).map_err(|_| {
+                Error::new(
+                    &BROKEN_DOCUMENT,
+                    format!("the value in {file} is not UTF-8"),
+                )
+            })?
+        }
         Some(value) => value,
         None => std::io::read_to_string(std::io::stdin()).map_err(|cause| {
             Error::new(&UNREADABLE_FILE, "cannot read standard input").because(cause)
@@ -47,7 +63,7 @@ pub(super) async fn set(args: Set) -> Result<ExitCode> {
         &args.file,
         &args.path,
         Change::Set(value),
-        args.ignore_mac,
+        &args.opening,
         &args.types,
     )
     .await
@@ -64,9 +80,11 @@ pub(super) struct Unset {
     file: PathBuf,
     /// The path of the value
     path: String,
-    /// Do not look at the integrity code
+    /// Do nothing if there is no such value
     #[arg(long)]
-    ignore_mac: bool,
+    idempotent: bool,
+    #[command(flatten)]
+    opening: Opening,
     #[command(flatten)]
     types: Types,
 }
@@ -75,8 +93,10 @@ pub(super) async fn unset(args: Unset) -> Result<ExitCode> {
     change(
         &args.file,
         &args.path,
-        Change::Unset,
-        args.ignore_mac,
+        Change::Unset {
+            may_lack: args.idempotent,
+        },
+        &args.opening,
         &args.types,
     )
     .await
@@ -86,18 +106,17 @@ async fn change(
     file: &Path,
     path: &str,
     change: Change,
-    ignore_mac: bool,
+    opening: &Opening,
     types: &Types,
 ) -> Result<ExitCode> {
     let path = TreePath::parse(path)?;
-    let (_, keys) = keys()?;
-    let mac = if ignore_mac { Mac::Ignore } else { Mac::Check };
+    let (_, keys) = opening.keys()?;
     let changed = ops::change(
         &files::read(file)?,
         types.formats(file)?,
         &path,
         change,
-        mac,
+        opening.mac(),
         &keys,
     )
     .await

@@ -4,21 +4,22 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use zeroize::Zeroizing;
 
 use super::super::show;
-use super::{Types, keys};
-use crate::cipher::document::Mac;
-use crate::cipher::format::{self, Format};
+use super::Types;
+use super::opening::Opening;
+use super::target::TargetFlags;
 use crate::diag::codes::cipher::NOT_MODIFIED;
 use crate::error::{Error, Result};
-use crate::ops::cipher::edit::{Draft, EXAMPLE, editor, reseal};
-use crate::ops::cipher::target::{Wishes, choose, find_rules};
+use crate::ops::cipher::edit::{Draft, View, editor};
+use crate::ops::cipher::target::{choose, find_rules};
 use crate::ops::cipher::{self as ops, files, in_file, unfinished};
 
 const EDIT: &str = "Examples:
   ksail cipher edit secret.yaml
-  ksail cipher edit --editor 'code --wait' secret.yaml";
+  ksail cipher edit --editor 'code --wait' secret.yaml
+  ksail cipher edit --show-master-keys secret.yaml
+  ksail cipher edit --age age1… new.yaml          make a file, whatever the rules say";
 
 /// Edit an encrypted file in your editor.
 #[derive(Debug, Args)]
@@ -29,43 +30,42 @@ pub(super) struct Edit {
     /// The editor
     #[arg(long, value_name = "COMMAND")]
     editor: Option<String>,
-    /// Do not look at the integrity code
-    #[arg(long)]
-    ignore_mac: bool,
+    /// Show who can read the file at its end; recipients that you add or remove there are followed
+    #[arg(short, long)]
+    show_master_keys: bool,
+    #[command(flatten)]
+    opening: Opening,
+    #[command(flatten)]
+    target: TargetFlags,
     #[command(flatten)]
     types: Types,
 }
 
 pub(super) async fn edit(args: Edit) -> Result<ExitCode> {
-    let (env, keys) = keys()?;
+    let (env, keys) = args.opening.keys()?;
     let editor = editor(args.editor.as_deref(), &env)?;
     let file = &args.file;
     let formats = args.types.formats(file)?;
-    let mac = if args.ignore_mac {
-        Mac::Ignore
-    } else {
-        Mac::Check
+    let mac = args.opening.mac();
+    let view = View {
+        format: formats.input,
+        layout: formats.layout,
+        has_readers: args.show_master_keys,
     };
     let (mut unlocked, before) = if file.exists() {
         let open = ops::unlock(&files::read(file)?, formats.input, mac, &keys)
             .await
             .map_err(|error| in_file(error, file))?;
-        let plain = format::write_plain(formats.input, &open.opened.branches, formats.layout)?;
-        (open, Zeroizing::new(plain))
+        let plain = view.text(&open)?;
+        (open, plain)
     } else {
         // Whom it is for is settled before anything is typed.
-        let rules_file = args.types.config.clone();
-        let wishes = Wishes {
-            rules_file,
-            ..Wishes::default()
-        };
+        let wishes = args.target.wishes(args.types.config.clone());
         let found = find_rules(file, wishes.rules_file.as_deref())?;
         let target = choose(file, &wishes, found.as_ref(), &env)?;
-        let example = format::read_plain(Format::Yaml, EXAMPLE.as_bytes())?;
-        let text = format::write_plain(formats.input, &example, formats.layout);
-        let text = text.unwrap_or_else(|_| b"example_key=example_value\n".to_vec());
         let begun = ops::begin(formats.input, &target, &keys).await?;
-        (begun, Zeroizing::new(text))
+        let text = view.example(&begun)?;
+        (begun, text)
     };
     let kept = unfinished::kept(file, &keys).await?;
     if kept.is_some() {
@@ -79,7 +79,10 @@ pub(super) async fn edit(args: Edit) -> Result<ExitCode> {
             unfinished::forget(file)?;
             return Err(Error::new(&NOT_MODIFIED, "the file has not been changed"));
         };
-        let sealed = ran.and_then(|()| reseal(&mut unlocked, &text, formats.input, formats.layout));
+        let sealed = match ran {
+            Ok(()) => view.reseal(&mut unlocked, &text, &keys).await,
+            Err(error) => Err(error),
+        };
         let error = match sealed {
             Ok(sealed) => {
                 files::replace(file, &sealed)?;

@@ -8,8 +8,8 @@ use clap::Args;
 use zeroize::Zeroizing;
 
 use super::super::{Context, Output, show};
-use super::{Audience, Types, each, keys};
-use crate::cipher::scope::Selectors;
+use super::target::TargetFlags;
+use super::{Types, each, opening};
 use crate::diag::codes::cipher::NO_RULE;
 use crate::error::Result;
 use crate::ops::cipher::files::{self, Wanted};
@@ -45,12 +45,7 @@ pub(super) struct Encrypt {
     #[arg(long, value_name = "NAME")]
     filename_override: Option<PathBuf>,
     #[command(flatten)]
-    selectors: SelectorFlags,
-    /// How many key groups are needed
-    #[arg(long, value_name = "N", help_heading = "Recipients")]
-    shamir_secret_sharing_threshold: Option<usize>,
-    #[command(flatten)]
-    audience: Audience,
+    target: TargetFlags,
     #[command(flatten)]
     types: Types,
 }
@@ -62,82 +57,6 @@ impl Encrypt {
     }
 }
 
-/// Which values are encrypted.
-#[derive(Clone, Debug, Default, Args)]
-struct SelectorFlags {
-    /// Leave keys with this ending plain
-    #[arg(
-        long,
-        value_name = "TEXT",
-        default_value = "",
-        hide_default_value = true,
-        help_heading = "Values"
-    )]
-    unencrypted_suffix: String,
-    /// Encrypt only keys with this ending
-    #[arg(
-        long,
-        value_name = "TEXT",
-        default_value = "",
-        hide_default_value = true,
-        help_heading = "Values"
-    )]
-    encrypted_suffix: String,
-    /// Leave keys that match plain
-    #[arg(
-        long,
-        value_name = "REGEX",
-        default_value = "",
-        hide_default_value = true,
-        help_heading = "Values"
-    )]
-    unencrypted_regex: String,
-    /// Encrypt only keys that match
-    #[arg(
-        long,
-        value_name = "REGEX",
-        default_value = "",
-        hide_default_value = true,
-        help_heading = "Values"
-    )]
-    encrypted_regex: String,
-    /// Leave values below a comment that matches plain
-    #[arg(
-        long,
-        value_name = "REGEX",
-        default_value = "",
-        hide_default_value = true,
-        help_heading = "Values"
-    )]
-    unencrypted_comment_regex: String,
-    /// Encrypt only values below a comment that matches
-    #[arg(
-        long,
-        value_name = "REGEX",
-        default_value = "",
-        hide_default_value = true,
-        help_heading = "Values"
-    )]
-    encrypted_comment_regex: String,
-    /// Make the integrity code over encrypted values only
-    #[arg(long, help_heading = "Values")]
-    mac_only_encrypted: bool,
-}
-
-impl From<SelectorFlags> for Selectors {
-    fn from(flags: SelectorFlags) -> Self {
-        Self {
-            unencrypted_suffix: flags.unencrypted_suffix,
-            encrypted_suffix: flags.encrypted_suffix,
-            unencrypted_regex: flags.unencrypted_regex,
-            encrypted_regex: flags.encrypted_regex,
-            unencrypted_comment_regex: flags.unencrypted_comment_regex,
-            encrypted_comment_regex: flags.encrypted_comment_regex,
-            mac_only_encrypted: flags.mac_only_encrypted,
-        }
-    }
-}
-
 pub(super) async fn encrypt(args: Encrypt, cx: &Context) -> Result<ExitCode> {
     if args.check {
         let plain = find_plain(&args.paths, args.types.config.as_deref())?;
@@ -146,12 +65,8 @@ pub(super) async fn encrypt(args: Encrypt, cx: &Context) -> Result<ExitCode> {
         }
         return plain_found(&plain).map_or(Ok(ExitCode::SUCCESS), Err);
     }
-    let wishes = args.audience.wishes(
-        args.selectors.into(),
-        args.shamir_secret_sharing_threshold,
-        args.types.config.clone(),
-    );
-    let (env, keys) = keys()?;
+    let wishes = args.target.wishes(args.types.config.clone());
+    let (env, keys) = opening::keys()?;
     let (keys, wishes, types) = (Arc::new(keys), Arc::new(wishes), args.types);
     let name = args.filename_override;
     let one = move |path: PathBuf| {

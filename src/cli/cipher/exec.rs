@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::Types;
 use super::open::input;
-use super::{Types, keys};
+use super::opening::KeyOrder;
 use crate::cipher::document::Mac;
 use crate::error::Result;
 use crate::ops::cipher::child::{self, Holder, Surroundings};
@@ -31,18 +32,22 @@ pub(super) struct ExecEnv {
     #[arg(long)]
     same_process: bool,
     #[command(flatten)]
+    person: Person,
+    #[command(flatten)]
+    order: KeyOrder,
+    #[command(flatten)]
     types: Types,
 }
 
 pub(super) async fn exec_env(args: ExecEnv) -> Result<ExitCode> {
     let (bytes, formats, name) = input(Some(&args.file), &args.types)?;
-    let (_, keys) = keys()?;
+    let (_, keys) = args.order.keys()?;
     let unlocked = ops::unlock(&bytes, formats.input, Mac::Check, &keys)
         .await
         .map_err(|error| in_file(error, &name))?;
     let variables =
         child::variables(&unlocked.opened.branches).map_err(|error| in_file(error, &name))?;
-    let surroundings = surroundings(args.pristine);
+    let surroundings = args.person.surroundings(args.pristine)?;
     #[cfg(unix)]
     if args.same_process {
         return Err(child::become_with_variables(
@@ -76,12 +81,16 @@ pub(super) struct ExecFile {
     #[arg(long, value_name = "NAME")]
     filename: Option<String>,
     #[command(flatten)]
+    person: Person,
+    #[command(flatten)]
+    order: KeyOrder,
+    #[command(flatten)]
     types: Types,
 }
 
 pub(super) async fn exec_file(args: ExecFile) -> Result<ExitCode> {
     let (bytes, formats, name) = input(Some(&args.file), &args.types)?;
-    let (_, keys) = keys()?;
+    let (_, keys) = args.order.keys()?;
     let plain = ops::decrypt(&bytes, formats, Mac::Check, None, &keys)
         .await
         .map_err(|error| in_file(error, &name))?;
@@ -95,17 +104,28 @@ pub(super) async fn exec_file(args: ExecFile) -> Result<ExitCode> {
         &plain,
         args.filename.as_deref(),
         holder,
-        surroundings(args.pristine),
+        args.person.surroundings(args.pristine)?,
     )
     .await?;
     Ok(passed_on(status))
 }
 
-fn surroundings(pristine: bool) -> Surroundings {
-    if pristine {
-        Surroundings::Pristine
-    } else {
-        Surroundings::Inherited
+/// Who runs the command.
+#[derive(Debug, Args)]
+struct Person {
+    /// Run the command as this user, which needs root
+    #[cfg(unix)]
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+}
+
+impl Person {
+    fn surroundings(&self, is_pristine: bool) -> Result<Surroundings> {
+        Ok(Surroundings {
+            is_pristine,
+            #[cfg(unix)]
+            user: self.user.as_deref().map(child::User::named).transpose()?,
+        })
     }
 }
 

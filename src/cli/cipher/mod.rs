@@ -9,8 +9,10 @@ mod encrypt;
 mod exec;
 mod exit;
 mod open;
+mod opening;
 mod own;
 mod renew;
+mod target;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,14 +20,12 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 
-use super::{Context, machine, passphrase, show};
+use super::later::Later;
+use super::{Context, machine, show};
 use crate::cipher::format::Format;
-use crate::cipher::key::Kind;
-use crate::cipher::scope::Selectors;
 use crate::diag::codes::cipher as codes;
 use crate::error::{Error, Result};
-use crate::ops::cipher::keys::{Env, Keys, process_env};
-use crate::ops::cipher::target::{Found, Wishes, find_rules, layout};
+use crate::ops::cipher::target::{Found, find_rules, layout};
 use crate::ops::cipher::{Formats, in_file};
 use exit::Deed;
 
@@ -51,29 +51,29 @@ pub(crate) struct Arguments {
 )]
 enum Command {
     /// Encrypt files
-    Encrypt(encrypt::Encrypt),
+    Encrypt(Later<encrypt::Encrypt>),
     /// Decrypt a file
-    Decrypt(open::Decrypt),
+    Decrypt(Later<open::Decrypt>),
     /// Edit an encrypted file in your editor
-    Edit(edit::Edit),
+    Edit(Later<edit::Edit>),
     /// Put an age private key into the key file
-    Import(own::Import),
+    Import(Later<own::Import>),
     /// Give files a new data key
-    Rotate(renew::Rotate),
+    Rotate(Later<renew::Rotate>),
     /// Give files the recipients of their rule
-    Updatekeys(renew::UpdateKeys),
+    Updatekeys(Later<renew::UpdateKeys>),
     /// Set one value
-    Set(change::Set),
+    Set(Later<change::Set>),
     /// Remove one value
-    Unset(change::Unset),
+    Unset(Later<change::Unset>),
     /// Make an age key
-    Keygen(own::Keygen),
+    Keygen(Later<own::Keygen>),
     /// Say who can read files, without any key
-    Inspect(open::Inspect),
+    Inspect(Later<open::Inspect>),
     /// Run a command with the values as variables
-    ExecEnv(exec::ExecEnv),
+    ExecEnv(Later<exec::ExecEnv>),
     /// Run a command with the decrypted file
-    ExecFile(exec::ExecFile),
+    ExecFile(Later<exec::ExecFile>),
 }
 
 pub(super) fn run(arguments: Arguments, cx: &Context) -> Result<ExitCode> {
@@ -107,10 +107,10 @@ impl Command {
     fn is_for_many(&self) -> bool {
         let is_many = |paths: &[PathBuf]| paths.len() > 1 || paths.iter().any(|path| path.is_dir());
         match self {
-            Self::Encrypt(args) => is_many(args.paths()),
-            Self::Decrypt(args) => is_many(args.paths()),
-            Self::Rotate(args) => is_many(args.paths()),
-            Self::Updatekeys(args) => is_many(args.paths()),
+            Self::Encrypt(Later(args)) => is_many(args.paths()),
+            Self::Decrypt(Later(args)) => is_many(args.paths()),
+            Self::Rotate(Later(args)) => is_many(args.paths()),
+            Self::Updatekeys(Later(args)) => is_many(args.paths()),
             _ => false,
         }
     }
@@ -118,18 +118,18 @@ impl Command {
 
 async fn perform(command: Command, cx: &Context) -> Result<ExitCode> {
     match command {
-        Command::Encrypt(args) => encrypt::encrypt(args, cx).await,
-        Command::Decrypt(args) => open::decrypt(args, cx).await,
-        Command::Edit(args) => edit::edit(args).await,
-        Command::Import(args) => own::import(args, cx),
-        Command::Rotate(args) => renew::rotate(args, cx).await,
-        Command::Updatekeys(args) => renew::update_keys(args, cx).await,
-        Command::Set(args) => change::set(args).await,
-        Command::Unset(args) => change::unset(args).await,
-        Command::Keygen(args) => own::keygen(&args, cx),
-        Command::Inspect(args) => open::inspect(args, cx),
-        Command::ExecEnv(args) => exec::exec_env(args).await,
-        Command::ExecFile(args) => exec::exec_file(args).await,
+        Command::Encrypt(Later(args)) => encrypt::encrypt(args, cx).await,
+        Command::Decrypt(Later(args)) => open::decrypt(args, cx).await,
+        Command::Edit(Later(args)) => edit::edit(args).await,
+        Command::Import(Later(args)) => own::import(args, cx),
+        Command::Rotate(Later(args)) => renew::rotate(args, cx).await,
+        Command::Updatekeys(Later(args)) => renew::update_keys(args, cx).await,
+        Command::Set(Later(args)) => change::set(args).await,
+        Command::Unset(Later(args)) => change::unset(args).await,
+        Command::Keygen(Later(args)) => own::keygen(&args, cx),
+        Command::Inspect(Later(args)) => open::inspect(args, cx),
+        Command::ExecEnv(Later(args)) => exec::exec_env(args).await,
+        Command::ExecFile(Later(args)) => exec::exec_file(args).await,
     }
 }
 
@@ -172,76 +172,6 @@ impl Types {
 fn format_named(name: &str) -> std::result::Result<Format, String> {
     Format::named(name)
         .ok_or_else(|| "the formats are yaml, json, dotenv, ini and binary".to_owned())
-}
-
-fn pair(text: &str) -> std::result::Result<(String, String), String> {
-    text.split_once(':')
-        .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
-        .ok_or_else(|| "a pair is written KEY:VALUE".to_owned())
-}
-
-/// For whom files are encrypted, and which values.
-#[derive(Clone, Debug, Default, Args)]
-struct Audience {
-    /// age or SSH public keys, with commas
-    #[arg(short, long, value_name = "KEYS", help_heading = "Recipients")]
-    age: Vec<String>,
-    /// OpenPGP fingerprints
-    #[arg(short, long, value_name = "FINGERPRINTS", help_heading = "Recipients")]
-    pgp: Vec<String>,
-    /// ARNs of AWS KMS keys
-    #[arg(short, long, value_name = "ARNS", help_heading = "Recipients")]
-    kms: Vec<String>,
-    /// Resource names of Google Cloud keys
-    #[arg(long, value_name = "NAMES", help_heading = "Recipients")]
-    gcp_kms: Vec<String>,
-    /// Addresses of Azure Key Vault keys
-    #[arg(long, value_name = "URLS", help_heading = "Recipients")]
-    azure_kv: Vec<String>,
-    /// Addresses of Vault transit keys
-    #[arg(long, value_name = "URLS", help_heading = "Recipients")]
-    hc_vault_transit: Vec<String>,
-    /// Profile for AWS KMS
-    #[arg(long, value_name = "NAME", help_heading = "Recipients")]
-    aws_profile: Option<String>,
-    /// Encryption context for AWS KMS: KEY:VALUE,…
-    #[arg(long, value_name = "PAIRS", value_delimiter = ',', value_parser = pair, help_heading = "Recipients")]
-    encryption_context: Vec<(String, String)>,
-}
-
-impl Audience {
-    fn wishes(
-        &self,
-        selectors: Selectors,
-        threshold: Option<usize>,
-        config: Option<PathBuf>,
-    ) -> Wishes {
-        let mut recipients = Vec::new();
-        for (kind, texts) in [
-            (Kind::Age, &self.age),
-            (Kind::Pgp, &self.pgp),
-            (Kind::AwsKms, &self.kms),
-            (Kind::GcpKms, &self.gcp_kms),
-            (Kind::AzureKeyVault, &self.azure_kv),
-            (Kind::Vault, &self.hc_vault_transit),
-        ] {
-            recipients.extend(texts.iter().map(|text| (kind, text.clone())));
-        }
-        Wishes {
-            recipients,
-            context: self.encryption_context.clone(),
-            aws_profile: self.aws_profile.clone(),
-            selectors,
-            threshold,
-            rules_file: config,
-        }
-    }
-}
-
-fn keys() -> Result<(Env, Keys)> {
-    let env = process_env();
-    let keys = Keys::collect(&env, passphrase::ask())?;
-    Ok((env, keys))
 }
 
 /// One file's outcome in a report.

@@ -8,8 +8,8 @@ use clap::Args;
 use zeroize::Zeroizing;
 
 use super::super::{Context, Output, show};
-use super::{Types, each, keys};
-use crate::cipher::document::Mac;
+use super::opening::Opening;
+use super::{Types, each};
 use crate::cipher::format::Format;
 use crate::cipher::path::Path as TreePath;
 use crate::error::{Error, Result};
@@ -32,9 +32,8 @@ pub(super) struct Decrypt {
     /// Only the value at this path
     #[arg(short, long, value_name = "PATH")]
     extract: Option<String>,
-    /// Do not look at the integrity code
-    #[arg(long)]
-    ignore_mac: bool,
+    #[command(flatten)]
+    opening: Opening,
     /// Write to this file instead of standard output
     #[arg(short = 'o', long, value_name = "FILE", conflicts_with = "in_place")]
     output_file: Option<PathBuf>,
@@ -54,12 +53,8 @@ impl Decrypt {
 
 pub(super) async fn decrypt(args: Decrypt, cx: &Context) -> Result<ExitCode> {
     let extract = args.extract.as_deref().map(TreePath::parse).transpose()?;
-    let (_, keys) = keys()?;
-    let mac = if args.ignore_mac {
-        Mac::Ignore
-    } else {
-        Mac::Check
-    };
+    let (_, keys) = args.opening.keys()?;
+    let mac = args.opening.mac();
     let mut types = args.types;
     if args.in_place {
         let keys = Arc::new(keys);

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::super::{Context, Output, show};
-use super::{Types, each, keys, pair};
-use crate::cipher::document::{Mac, Sealed};
+use super::opening::{self, Opening};
+use super::target::pair;
+use super::{Types, each};
+use crate::cipher::document::Sealed;
 use crate::cipher::key::Kind;
 use crate::error::Result;
 use crate::ops::cipher::files::{self, Wanted};
@@ -35,9 +37,8 @@ pub(super) struct Rotate {
     /// Do not ask
     #[arg(short, long)]
     force: bool,
-    /// Do not look at the integrity code
-    #[arg(long)]
-    ignore_mac: bool,
+    #[command(flatten)]
+    opening: Opening,
     #[command(flatten)]
     types: Types,
 }
@@ -140,13 +141,9 @@ pub(super) async fn rotate(args: Rotate, cx: &Context) -> Result<ExitCode> {
     {
         return Ok(ExitCode::SUCCESS);
     }
-    let (_, keys) = keys()?;
+    let (_, keys) = args.opening.keys()?;
     let (keys, types) = (Arc::new(keys), args.types);
-    let mac = if args.ignore_mac {
-        Mac::Ignore
-    } else {
-        Mac::Check
-    };
+    let mac = args.opening.mac();
     each(paths, cx, move |path| {
         let (keys, types, exchange) = (keys.clone(), types.clone(), exchange.clone());
         async move {
@@ -193,7 +190,7 @@ impl UpdateKeys {
 }
 
 pub(super) async fn update_keys(args: UpdateKeys, cx: &Context) -> Result<ExitCode> {
-    let (env, keys) = keys()?;
+    let (env, keys) = opening::keys()?;
     let wishes = Wishes {
         rules_file: args.types.config.clone(),
         ..Wishes::default()

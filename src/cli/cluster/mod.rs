@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::Context;
+use super::later::Later;
 use crate::axis::{Axis, Provider};
 use crate::error::Result;
 use crate::spec::field::duration_text;
@@ -34,35 +35,35 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Show the clusters there are
-    List(list::Args),
+    List(Later<list::Args>),
     /// Show what is known of a cluster
-    Info(info::Args),
+    Info(Later<info::Args>),
     /// Remove clusters
-    Delete(delete::Args),
+    Delete(Later<delete::Args>),
     /// Switch a cluster on
     #[command(after_help = power::START)]
-    Start(power::Args),
+    Start(Later<power::Args>),
     /// Switch a cluster off; its state is kept
     #[command(after_help = power::STOP)]
-    Stop(power::Args),
+    Stop(Later<power::Args>),
     /// Make a cluster's context the current one
-    Switch(switch::Args),
+    Switch(Later<switch::Args>),
     /// Make another cluster that holds what an embedded one holds now
-    Fork(fork::Args),
+    Fork(Later<fork::Args>),
     /// Save what an embedded cluster holds, and put it back
-    Snapshot(snapshot::Args),
+    Snapshot(Later<snapshot::Args>),
 }
 
 pub(super) fn run(args: Args, cx: &Context) -> Result<ExitCode> {
     match args.command {
-        Command::List(args) => list::run(&args, cx),
-        Command::Info(args) => info::run(&args, cx),
-        Command::Delete(args) => delete::run(&args, cx),
-        Command::Start(args) => power::run(&args, power::Goal::On),
-        Command::Stop(args) => power::run(&args, power::Goal::Off),
-        Command::Switch(args) => switch::run(&args),
-        Command::Fork(args) => fork::run(&args),
-        Command::Snapshot(args) => snapshot::run(&args),
+        Command::List(Later(args)) => list::run(&args, cx),
+        Command::Info(Later(args)) => info::run(&args, cx),
+        Command::Delete(Later(args)) => delete::run(&args, cx),
+        Command::Start(Later(args)) => power::run(&args, power::Goal::On),
+        Command::Stop(Later(args)) => power::run(&args, power::Goal::Off),
+        Command::Switch(Later(args)) => switch::run(&args),
+        Command::Fork(Later(args)) => fork::run(&args),
+        Command::Snapshot(Later(args)) => snapshot::run(&args),
     }
 }
 

@@ -10,13 +10,44 @@ use crate::cipher::tree::{Branch, Branches, Value};
 use crate::diag::codes::cipher::{CHILD_FAILED, UNSUPPORTED_SHAPE, UNWRITABLE_FILE};
 use crate::error::{Error, Result};
 
-/// How the environment of the command is made.
+/// What the command is run with beside the decrypted values.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Surroundings {
+    /// Whether the variables of this process are kept from it.
+    pub is_pristine: bool,
+    /// Whom it runs as, instead of as this process.
+    #[cfg(unix)]
+    pub user: Option<User>,
+}
+
+/// Another user of this machine.
+#[cfg(unix)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Surroundings {
-    /// The variables of this process stay.
-    Inherited,
-    /// Only the decrypted ones are there.
-    Pristine,
+pub struct User {
+    user: u32,
+    group: u32,
+}
+
+#[cfg(unix)]
+impl User {
+    /// Looks a user up by name.
+    pub fn named(name: &str) -> Result<Self> {
+        let found = nix::unistd::User::from_name(name)
+            .map_err(|cause| failed(cause.into()).help("the system's list of users is broken"))?
+            .ok_or_else(|| {
+                Error::new(&CHILD_FAILED, format!("there is no user `{name}`"))
+                    .help("`getent passwd` lists the users of this machine")
+            })?;
+        Ok(Self {
+            user: found.uid.as_raw(),
+            group: found.gid.as_raw(),
+        })
+    }
+
+    /// Gives a file to the user.
+    pub(super) fn give(self, path: &Path) -> std::io::Result<()> {
+        std::os::unix::fs::chown(path, Some(self.user), Some(self.group))
+    }
 }
 
 /// What the command finds in the place of `{}`.
@@ -101,8 +132,13 @@ fn given(command: &str, variables: &[(String, String)], surroundings: Surroundin
 
 fn surrounded(command: &str, surroundings: Surroundings) -> Command {
     let mut shell = shell(command);
-    if surroundings == Surroundings::Pristine {
+    if surroundings.is_pristine {
         shell.env_clear();
+    }
+    #[cfg(unix)]
+    if let Some(user) = surroundings.user {
+        use std::os::unix::process::CommandExt as _;
+        shell.gid(user.group).uid(user.user);
     }
     shell
 }
@@ -131,18 +167,31 @@ pub async fn with_file(
         ));
     }
     let path = folder.path().join(name);
+    #[cfg(unix)]
+    let user = surroundings.user;
+    #[cfg(unix)]
+    if user.is_some() {
+        // Its name is a secret, and what lies in it is the user's; only this process may change what that is.
+        use std::os::unix::fs::PermissionsExt as _;
+        let passable = std::fs::Permissions::from_mode(0o711);
+        std::fs::set_permissions(folder.path(), passable).map_err(unwritable)?;
+    }
     let shell = surrounded(
         &command.replace("{}", &path.display().to_string()),
         surroundings,
     );
     #[cfg(target_os = "linux")]
     if holder == Holder::Pipe {
-        let _pipe = super::pipe::Pipe::open(&path, content).map_err(unwritable)?;
+        let _pipe = super::pipe::Pipe::open(&path, content, user).map_err(unwritable)?;
         return wait(shell).await.map_err(failed);
     }
     #[cfg(not(target_os = "linux"))]
     let _ = holder;
     super::edit::write_secret(&path, content).map_err(unwritable)?;
+    #[cfg(unix)]
+    if let Some(user) = user {
+        user.give(&path).map_err(unwritable)?;
+    }
     let status = wait(shell).await.map_err(failed);
     super::edit::wipe(&path);
     status
@@ -189,5 +238,11 @@ pub(super) async fn wait(command: Command) -> std::io::Result<ExitStatus> {
 }
 
 fn failed(cause: std::io::Error) -> Error {
-    Error::new(&CHILD_FAILED, "the command cannot be run").because(cause)
+    let is_denied = cause.kind() == std::io::ErrorKind::PermissionDenied;
+    let error = Error::new(&CHILD_FAILED, "the command cannot be run").because(cause);
+    if is_denied {
+        return error
+            .help("only root may run it as another user: leave out --user, or begin with sudo");
+    }
+    error
 }

@@ -6,17 +6,19 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use zeroize::Zeroizing;
 
-use super::keys::Env;
+use super::keys::{Env, Keys};
 use super::{SystemEntropy, Unlocked, now};
+use crate::cipher::document::Opened;
 use crate::cipher::format::{self, Format, Layout};
 use crate::diag::codes::cipher::{EDIT_FAILED, NO_EDITOR, UNREADABLE_FILE, UNWRITABLE_FILE};
 use crate::error::{Error, Result};
 
-/// What a new file starts with.
-pub const EXAMPLE: &str = "hello: Welcome! Edit this file as you please!\nexample_key: example_value\n# Example comment\nexample_array:\n    - example_value1\n    - example_value2\nexample_number: 1234.56789\nexample_booleans:\n    - true\n    - false\n";
+/// What a new file starts with, where the format can hold it.
+const EXAMPLE: &str = "hello: Welcome! Edit this file as you please!\nexample_key: example_value\n# Example comment\nexample_array:\n    - example_value1\n    - example_value2\nexample_number: 1234.56789\nexample_booleans:\n    - true\n    - false\n";
 
 /// A private copy that is being edited.
 pub struct Draft {
@@ -55,9 +57,7 @@ impl Draft {
 
     /// Opens the editor and waits for it.
     pub async fn edit(&self, editor: &str) -> Result<()> {
-        // The editor may bring its own arguments; the path is quoted for the shell.
-        let quoted = self.path.display().to_string().replace('\'', "'\\''");
-        let status = super::child::wait(super::child::shell(&format!("{editor} '{quoted}'")))
+        let status = super::child::wait(opening(editor, &self.path))
             .await
             .map_err(|cause| {
                 Error::new(&EDIT_FAILED, format!("the editor `{editor}` cannot be run"))
@@ -83,22 +83,89 @@ impl Draft {
     }
 }
 
-/// Seals an edited text with the file's own key; unchanged values keep their ciphertext.
-pub fn reseal(
-    unlocked: &mut Unlocked,
-    text: &[u8],
-    format: Format,
-    layout: Layout,
-) -> Result<Vec<u8>> {
-    let branches = format::read_plain(format, text).map_err(|cause| {
-        Error::new(&EDIT_FAILED, "the edited text cannot be read").because(cause)
-    })?;
-    format::refuse_metadata(format, &branches)?;
-    unlocked.opened.branches = branches;
-    let sealed = unlocked
-        .opened
-        .seal(unlocked.key.expose(), &now(), &mut SystemEntropy)?;
-    super::written(&sealed, format, layout)
+/// The command that opens a file in the editor, which may bring its own arguments.
+fn opening(editor: &str, path: &Path) -> Command {
+    let is_plain = |sign: char| sign.is_ascii_alphanumeric() || " _-./+".contains(sign);
+    let mut words = editor.split_whitespace();
+    // Words alone need no shell, which would be one process more to start.
+    if cfg!(unix)
+        && editor.chars().all(is_plain)
+        && let Some(program) = words.next()
+    {
+        let mut command = Command::new(program);
+        command.args(words).arg(path);
+        return command;
+    }
+    let quoted = path.display().to_string().replace('\'', "'\\''");
+    super::child::shell(&format!("{editor} '{quoted}'"))
+}
+
+/// As what a file's content is shown in the editor.
+#[derive(Clone, Copy, Debug)]
+pub struct View {
+    /// The format of the text.
+    pub format: Format,
+    /// How it is laid out.
+    pub layout: Layout,
+    /// Whether the text has the section that says who can read the file.
+    pub has_readers: bool,
+}
+
+impl View {
+    /// The text of an opened file.
+    pub fn text(self, unlocked: &Unlocked) -> Result<Zeroizing<Vec<u8>>> {
+        let opened = &unlocked.opened;
+        let text = if self.has_readers {
+            format::write_sealed(self.format, &opened.branches, &opened.metadata, self.layout)
+        } else {
+            format::write_plain(self.format, &opened.branches, self.layout)
+        };
+        text.map(Zeroizing::new)
+    }
+
+    /// The text that a new file starts with.
+    pub fn example(self, begun: &Unlocked) -> Result<Zeroizing<Vec<u8>>> {
+        let mut branches = format::read_plain(Format::Yaml, EXAMPLE.as_bytes())?;
+        if format::write_plain(self.format, &branches, self.layout).is_err() {
+            // The formats without lists all read this line.
+            branches = format::read_plain(self.format, b"example_key=example_value\n")?;
+        }
+        let mut metadata = begun.opened.metadata.clone();
+        metadata.last_modified = now();
+        let opened = Opened::plain(branches, metadata);
+        let key = begun.key.clone();
+        self.text(&Unlocked { opened, key })
+    }
+
+    /// Seals an edited text with the file's own key; unchanged values keep their ciphertext.
+    pub async fn reseal(
+        self,
+        unlocked: &mut Unlocked,
+        text: &[u8],
+        keys: &Keys,
+    ) -> Result<Vec<u8>> {
+        let unreadable = |cause: Error| {
+            Error::new(&EDIT_FAILED, "the edited text cannot be read").because(cause)
+        };
+        if self.has_readers {
+            let (branches, mut metadata) =
+                format::read_sealed(self.format, text).map_err(unreadable)?;
+            let readers = super::recipients(&metadata)?;
+            if readers != super::recipients(&unlocked.opened.metadata)? {
+                super::lock(&mut metadata, &readers, &unlocked.key, keys).await?;
+            }
+            unlocked.opened.metadata = metadata;
+            unlocked.opened.branches = branches;
+        } else {
+            let branches = format::read_plain(self.format, text).map_err(unreadable)?;
+            format::refuse_metadata(self.format, &branches)?;
+            unlocked.opened.branches = branches;
+        }
+        let sealed = unlocked
+            .opened
+            .seal(unlocked.key.expose(), &now(), &mut SystemEntropy)?;
+        super::written(&sealed, self.format, self.layout)
+    }
 }
 
 /// Chooses the editor: the flag, the variables, then what is there.

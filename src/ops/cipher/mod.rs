@@ -26,7 +26,7 @@ use crate::cipher::path::Path as TreePath;
 use crate::cipher::scope::Selectors;
 use crate::cipher::tree::{Branch, Value};
 use crate::cipher::walk::Entropy;
-use crate::diag::codes::cipher::{NO_RANDOM, NO_RECIPIENTS, TOO_LARGE};
+use crate::diag::codes::cipher::{NO_RANDOM, NO_RECIPIENTS, NO_SUCH_VALUE, TOO_LARGE};
 use crate::diag::{Label, Source};
 use crate::error::{Error, Result};
 use keys::Keys;
@@ -81,8 +81,9 @@ pub struct Unlocked {
 
 /// Says the time as metadata do.
 pub fn now() -> String {
-    jiff::Timestamp::now()
-        .strftime("%Y-%m-%dT%H:%M:%SZ")
+    let whole = jiff::Timestamp::now().as_second();
+    jiff::Timestamp::from_second(whole)
+        .unwrap_or_default()
         .to_string()
 }
 
@@ -262,7 +263,10 @@ pub enum Change {
     /// Puts a value.
     Set(Value),
     /// Takes a value away.
-    Unset,
+    Unset {
+        /// Whether it is no mistake if there is none.
+        may_lack: bool,
+    },
 }
 
 /// Changes one value of an encrypted file; `None` if it is so already.
@@ -283,7 +287,10 @@ pub async fn change(
                 return Ok(None);
             }
         }
-        Change::Unset => path.unset(branch)?,
+        Change::Unset { may_lack } => match path.unset(branch) {
+            Err(error) if may_lack && error.code().id == NO_SUCH_VALUE.id => return Ok(None),
+            done => done?,
+        },
     }
     let sealed = unlocked
         .opened
@@ -299,7 +306,9 @@ pub fn recipients(metadata: &Metadata) -> Result<Vec<Vec<Recipient>>> {
         .map(|group| {
             group
                 .iter()
-                .map(|stanza| sealed_key(stanza).map(|key| key.recipient))
+                .map(|stanza| {
+                    Recipient::read(stanza.kind, |field| stanza.text(field), context(stanza))
+                })
                 .collect()
         })
         .collect()
@@ -409,7 +418,12 @@ async fn data_key(metadata: &Metadata, keys: &Keys) -> Result<DataKey> {
 }
 
 fn sealed_key(stanza: &Stanza) -> Result<SealedKey> {
-    let context = match stanza.fields.get("context") {
+    SealedKey::read(stanza.kind, |field| stanza.text(field), context(stanza))
+}
+
+/// The encryption context of a stanza for AWS KMS.
+fn context(stanza: &Stanza) -> indexmap::IndexMap<String, String> {
+    match stanza.fields.get("context") {
         Some(Value::Map(pairs)) => pairs
             .pairs()
             .map(|(name, value)| {
@@ -420,8 +434,7 @@ fn sealed_key(stanza: &Stanza) -> Result<SealedKey> {
             })
             .collect(),
         _ => indexmap::IndexMap::new(),
-    };
-    SealedKey::read(stanza.kind, |field| stanza.text(field), context)
+    }
 }
 
 fn stanza(key: &SealedKey) -> Stanza {

@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::fs::{CWD, Mode, mkfifoat};
 use zeroize::Zeroizing;
 
+use super::child::User;
+
 /// A pipe that is served until this is dropped.
 pub(super) struct Pipe {
     path: PathBuf,
@@ -18,9 +20,9 @@ pub(super) struct Pipe {
 }
 
 impl Pipe {
-    /// Makes the pipe and serves it.
-    pub(super) fn open(path: &Path, content: &[u8]) -> Result<Self> {
-        make(path)?;
+    /// Makes the pipe, for the user that is named or for this one, and serves it.
+    pub(super) fn open(path: &Path, content: &[u8], user: Option<User>) -> Result<Self> {
+        make(path, user)?;
         let pipe = Self {
             path: path.to_owned(),
             is_done: Arc::default(),
@@ -29,7 +31,7 @@ impl Pipe {
         let content = Zeroizing::new(content.to_vec());
         std::thread::Builder::new().spawn(move || {
             // The command sees that nothing comes; why is of no use to it.
-            let _ = serve(&path, &content, &is_done);
+            let _ = serve(&path, &content, user, &is_done);
         })?;
         Ok(pipe)
     }
@@ -47,13 +49,14 @@ impl Drop for Pipe {
     }
 }
 
-fn make(path: &Path) -> Result<()> {
-    Ok(mkfifoat(CWD, path, Mode::RUSR | Mode::WUSR)?)
+fn make(path: &Path, user: Option<User>) -> Result<()> {
+    mkfifoat(CWD, path, Mode::RUSR | Mode::WUSR)?;
+    user.map_or(Ok(()), |user| user.give(path))
 }
 
 /// Gives the content to one reader after the other, each through a pipe of its own: on a shared one, a reader that has not
 /// seen the end yet would get the content again.
-fn serve(path: &Path, content: &[u8], is_done: &AtomicBool) -> Result<()> {
+fn serve(path: &Path, content: &[u8], user: Option<User>, is_done: &AtomicBool) -> Result<()> {
     let mut next = path.as_os_str().to_owned();
     next.push(".next");
     while !is_done.load(Ordering::SeqCst) {
@@ -61,7 +64,7 @@ fn serve(path: &Path, content: &[u8], is_done: &AtomicBool) -> Result<()> {
         if is_done.load(Ordering::SeqCst) {
             break;
         }
-        make(next.as_ref())?;
+        make(next.as_ref(), user)?;
         std::fs::rename(&next, path)?;
         // A reader may go away before the end.
         let _ = writer.write_all(content);
@@ -78,7 +81,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pipe");
         let content = vec![b'x'; 200_000];
-        let pipe = Pipe::open(&path, &content).unwrap();
+        let pipe = Pipe::open(&path, &content, None).unwrap();
         for _ in 0..3 {
             assert!(std::fs::read(&path).unwrap() == content);
         }
