@@ -1,9 +1,10 @@
 //! The last step of an answer: YAML or gzip, if the client asks for it.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 
 use bytes::Bytes;
 use flate2::Compression;
+use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use http::{HeaderMap, HeaderValue, Response, header};
 use serde_json::Value;
@@ -21,12 +22,18 @@ pub(super) fn finish(asked: &HeaderMap, mut response: Response<Body>) -> Respons
     };
     let accept = text(header::ACCEPT);
     let wants_yaml = accept.split(',').next().map(str::trim) == Some("application/yaml");
-    if wants_yaml && is_json(&response) {
-        to_yaml(&mut response);
-    }
     let packed = text(header::ACCEPT_ENCODING)
         .split(',')
         .any(|coding| coding.trim().split(';').next() == Some("gzip"));
+    if response.headers().contains_key(header::CONTENT_ENCODING) {
+        if packed && !wants_yaml {
+            return response;
+        }
+        unpack(&mut response);
+    }
+    if wants_yaml && is_json(&response) {
+        to_yaml(&mut response);
+    }
     if packed {
         pack(&mut response);
     }
@@ -65,9 +72,25 @@ fn pack(response: &mut Response<Body>) {
     }
     if let Ok(packed) = encoder.finish() {
         *response.body_mut() = Body::Full(Bytes::from(packed));
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        headers.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+        mark(response.headers_mut());
+    }
+}
+
+/// Says of a body that it is packed.
+pub(super) fn mark(headers: &mut HeaderMap) {
+    headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    headers.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+}
+
+fn unpack(response: &mut Response<Body>) {
+    let Body::Full(bytes) = response.body() else {
+        return;
+    };
+    let mut text = Vec::new();
+    // Only what was packed here is marked so.
+    if GzDecoder::new(&bytes[..]).read_to_end(&mut text).is_ok() {
+        *response.body_mut() = Body::Full(Bytes::from(text));
+        response.headers_mut().remove(header::CONTENT_ENCODING);
     }
 }
 
@@ -99,6 +122,21 @@ mod tests {
         assert!(packed(&answer(LEAST, &gzip)));
         assert!(!packed(&answer(10, &gzip)));
         assert!(!packed(&answer(LEAST, &[])));
+    }
+
+    #[test]
+    fn what_is_packed_already_is_unpacked_for_those_who_do_not_ask_for_it() {
+        let gzip: HeaderMap = [(header::ACCEPT_ENCODING, "gzip".parse().unwrap())]
+            .into_iter()
+            .collect();
+        let packed = finish(&gzip, answer(LEAST, &[]));
+        assert!(packed.headers().contains_key(header::CONTENT_ENCODING));
+        let plain = finish(&HeaderMap::new(), packed);
+        assert!(!plain.headers().contains_key(header::CONTENT_ENCODING));
+        let Body::Full(text) = plain.body() else {
+            panic!("a stream");
+        };
+        assert_eq!(text.len(), LEAST + 8);
     }
 
     #[test]

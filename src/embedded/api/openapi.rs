@@ -1,14 +1,53 @@
 //! OpenAPI v3: what can be done where, and what objects look like, one document per group version.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::{Map, Value, json};
 
 use super::registry::{Kind, Registry};
-use crate::embedded::kinds::schema::Schemas;
+use crate::embedded::kinds::prose;
+use crate::embedded::kinds::schema::Pack;
 
 /// The schema of what all objects have in common.
 const METADATA: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
+
+/// The documents as they were made last, packed: they are large, and asked for again and again.
+#[derive(Default)]
+pub(in crate::embedded) struct Kept(Mutex<Documents>);
+
+#[derive(Default)]
+struct Documents {
+    generation: u64,
+    by_path: HashMap<String, Bytes>,
+}
+
+impl Kept {
+    /// The document at a path, packed with gzip.
+    pub(super) fn packed(&self, registry: &Registry, path: &str) -> Option<Bytes> {
+        let generation = registry.generation();
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.generation != generation {
+            kept.generation = generation;
+            kept.by_path.clear();
+        }
+        if let Some(packed) = kept.by_path.get(path) {
+            return Some(packed.clone());
+        }
+        let (group, version) = group_version(path)?;
+        let text = document(registry, &Pack::open(), group, version)?.to_string();
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        // Writing to memory cannot fail.
+        encoder.write_all(text.as_bytes()).ok()?;
+        let packed = Bytes::from(encoder.finish().ok()?);
+        kept.by_path.insert(path.to_owned(), packed.clone());
+        Some(packed)
+    }
+}
 
 /// `/openapi/v3`: where the documents are.
 pub fn index(registry: &Registry) -> Value {
@@ -38,7 +77,7 @@ pub fn group_version(path: &str) -> Option<(&str, &str)> {
 }
 
 /// One document.
-pub fn document(registry: &Registry, group: &str, version: &str) -> Option<Value> {
+pub fn document(registry: &Registry, pack: &Pack, group: &str, version: &str) -> Option<Value> {
     let kinds: Vec<Arc<Kind>> = registry
         .all()
         .into_iter()
@@ -50,7 +89,7 @@ pub fn document(registry: &Registry, group: &str, version: &str) -> Option<Value
     let mut paths = Map::new();
     let custom = kinds.iter().any(|kind| kind.custom.is_some());
     let more: &[&str] = if custom { &[METADATA] } else { &[] };
-    let built_in = Schemas::with(group, version, more);
+    let built_in = pack.of(group, version, more);
     let mut schemas = built_in.all;
     for kind in &kinds {
         let name = match built_in.names.get(&kind.kind) {
@@ -130,23 +169,15 @@ fn add_common(root: &mut Map<String, Value>) {
     let Some(properties) = properties.as_object_mut() else {
         return;
     };
-    let text = |about: &str| json!({"type": "string", "description": about});
-    for (name, schema) in [
-        (
-            "apiVersion",
-            text("APIVersion defines in which version the object is written."),
-        ),
-        ("kind", text("Kind names what the object is.")),
-        (
-            "metadata",
-            json!({
-                "description": "Standard object's metadata.",
-                "allOf": [{"$ref": format!("#/components/schemas/{METADATA}")}],
-            }),
-        ),
-    ] {
-        properties.insert(name.to_owned(), schema);
+    for (name, about) in prose::ROOT {
+        let schema = json!({"type": "string", "description": about});
+        properties.insert((*name).to_owned(), schema);
     }
+    let metadata = json!({
+        "description": "Standard object's metadata.",
+        "allOf": [{"$ref": format!("#/components/schemas/{METADATA}")}],
+    });
+    properties.insert("metadata".to_owned(), metadata);
 }
 
 fn add_paths(kind: &Kind, schema: &str, paths: &mut Map<String, Value>) {

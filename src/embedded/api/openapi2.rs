@@ -11,6 +11,8 @@ use serde_json::{Map, Value, json};
 use super::openapi;
 use super::registry::Registry;
 use super::status::Status;
+use crate::embedded::kinds::schema::Pack;
+use crate::embedded::reach::Reach as _;
 
 /// The document as it was made last; it is large and asked for again and again.
 #[derive(Default)]
@@ -52,6 +54,7 @@ pub(super) fn document(registry: &Registry, accept: &str) -> Result<Value, Statu
             "only the following media types are accepted: application/json",
         ));
     }
+    let pack = Pack::open();
     let mut paths = Map::new();
     let mut definitions = Map::new();
     let mut seen: Vec<(String, String)> = Vec::new();
@@ -60,7 +63,7 @@ pub(super) fn document(registry: &Registry, accept: &str) -> Result<Value, Statu
         if seen.contains(&place) {
             continue;
         }
-        if let Some(mut of) = openapi::document(registry, &place.0, &place.1) {
+        if let Some(mut of) = openapi::document(registry, &pack, &place.0, &place.1) {
             take(&mut of, "/paths", &mut paths);
             take(&mut of, "/components/schemas", &mut definitions);
         }
@@ -90,7 +93,7 @@ pub(super) fn document(registry: &Registry, accept: &str) -> Result<Value, Statu
 }
 
 fn take(of: &mut Value, at: &str, into: &mut Map<String, Value>) {
-    if let Some(found) = of.pointer_mut(at).and_then(Value::as_object_mut) {
+    if let Some(found) = of.reach_mut(at).and_then(Value::as_object_mut) {
         into.append(found);
     }
 }
@@ -110,9 +113,7 @@ fn to_version_2(operation: &mut Value) {
     let responses = operation.get_mut("responses");
     let responses = responses.and_then(Value::as_object_mut);
     for response in responses.into_iter().flat_map(Map::values_mut) {
-        let schema = response
-            .pointer("/content/application~1json/schema")
-            .cloned();
+        let schema = response.reach("/content/application~1json/schema").cloned();
         if let Some(response) = response.as_object_mut() {
             response.shift_remove("content");
             if let Some(schema) = schema {

@@ -5,6 +5,8 @@ use std::io::Read as _;
 
 use serde_json::{Map, Value, json};
 
+use super::prose;
+
 static PACKED: &[u8] = include_bytes!("schemas.gz");
 
 /// What a reference to another schema begins with.
@@ -19,23 +21,27 @@ pub struct Schemas {
     pub names: BTreeMap<String, String>,
 }
 
-impl Schemas {
-    /// Reads those of a group version; there are none for groups that are not built in.
-    pub fn of(group: &str, version: &str) -> Self {
-        Self::with(group, version, &[])
-    }
+/// All schemas there are, unpacked.
+pub struct Pack(String);
 
-    /// The same, with some that are asked for by name.
-    pub fn with(group: &str, version: &str, more: &[&str]) -> Self {
+impl Pack {
+    /// Unpacks them; whoever wants those of many group versions does so once.
+    pub fn open() -> Self {
         let mut text = String::new();
         // The data is part of the program; if it can't be read there are no schemas, and a test says so.
         if flate2::read::GzDecoder::new(PACKED)
             .read_to_string(&mut text)
             .is_err()
         {
-            return Self::default();
+            text.clear();
         }
-        let lines: BTreeMap<&str, (&str, &str)> = text.lines().filter_map(split).collect();
+        Self(text)
+    }
+
+    /// Reads those of a group version, with some that are asked for by name; there are none for groups that are not
+    /// built in.
+    pub fn of(&self, group: &str, version: &str, more: &[&str]) -> Schemas {
+        let lines: BTreeMap<&str, (&str, &str)> = self.0.lines().filter_map(split).collect();
         let mut names = BTreeMap::new();
         let mut open: Vec<&str> = Vec::new();
         open.extend(lines.keys().filter(|name| more.contains(name)));
@@ -52,7 +58,7 @@ impl Schemas {
             }
         }
         if open.is_empty() {
-            return Self::default();
+            return Schemas::default();
         }
         let mut found: BTreeSet<&str> = BTreeSet::new();
         while let Some(name) = open.pop() {
@@ -69,15 +75,16 @@ impl Schemas {
             };
             let mut schema: Value = serde_json::from_str(body).unwrap_or_default();
             let marks = marks(kinds);
-            if let Some(schema) = schema.as_object_mut().filter(|_| !marks.is_empty()) {
-                schema.insert(
-                    "x-kubernetes-group-version-kind".to_owned(),
-                    Value::Array(marks),
-                );
+            if let Some(schema) = schema.as_object_mut() {
+                prose::describe(name, !marks.is_empty(), schema);
+                if !marks.is_empty() {
+                    let mark = "x-kubernetes-group-version-kind".to_owned();
+                    schema.insert(mark, Value::Array(marks));
+                }
             }
             all.insert(name.to_owned(), schema);
         }
-        Self { all, names }
+        Schemas { all, names }
     }
 }
 
@@ -104,13 +111,14 @@ fn marks(kinds: &str) -> Vec<Value> {
 
 #[cfg(test)]
 mod tests {
-    use super::{REFERENCE, Schemas};
+    use super::{Pack, REFERENCE};
     use crate::embedded::api::registry::Registry;
 
     #[test]
     fn every_built_in_kind_has_a_schema() {
+        let pack = Pack::open();
         for kind in Registry::default().all() {
-            let schemas = Schemas::of(&kind.group, &kind.version);
+            let schemas = pack.of(&kind.group, &kind.version, &[]);
             let name = schemas.names.get(&kind.kind);
             assert!(
                 name.is_some_and(|name| schemas.all.contains_key(name)),
@@ -123,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_document_holds_all_that_it_refers_to() {
-        let schemas = Schemas::of("apps", "v1");
+        let schemas = Pack::open().of("apps", "v1", &[]);
         let text = serde_json::to_string(&schemas.all).unwrap();
         for name in super::references(&text) {
             assert!(schemas.all.contains_key(name), "{name}");
@@ -134,7 +142,19 @@ mod tests {
     }
 
     #[test]
+    fn what_all_objects_share_is_described() {
+        let schemas = Pack::open().of("apps", "v1", &[]).all;
+        let metadata = &schemas["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"]["properties"];
+        for (name, field) in metadata.as_object().unwrap() {
+            assert!(field["description"].is_string(), "{name}");
+        }
+        let deployment = &schemas["io.k8s.api.apps.v1.Deployment"]["properties"];
+        assert!(deployment["kind"]["description"].is_string());
+        assert!(deployment["spec"].get("description").is_none());
+    }
+
+    #[test]
     fn other_groups_have_none() {
-        assert!(Schemas::of("example.com", "v1").all.is_empty());
+        assert!(Pack::open().of("example.com", "v1", &[]).all.is_empty());
     }
 }
