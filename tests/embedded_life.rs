@@ -1,7 +1,9 @@
 //! What makes objects live in the embedded control plane, seen by a client.
 
+use std::time::Duration;
+
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
-use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod, Service};
+use k8s_openapi::api::core::v1::{Node, PersistentVolume, PersistentVolumeClaim, Pod, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{Api, DeleteParams, DynamicObject, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
@@ -9,7 +11,8 @@ use kube::runtime::wait::await_condition;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use ksail::embedded::InProcess;
+use ksail::embedded::store::Store;
+use ksail::embedded::{InProcess, Settings};
 
 use crate::control_plane;
 
@@ -347,4 +350,86 @@ fn every_group_version_has_an_api_service_that_is_available() {
         });
         condition.await.unwrap();
     });
+}
+
+#[test]
+fn a_node_that_is_not_heard_of_is_given_up_and_loses_its_pods() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let test = async {
+        let settings = Settings {
+            node_grace: Duration::from_secs(1),
+            ..Settings::default()
+        };
+        let cluster = InProcess::with(Store::in_memory(), settings).await.unwrap();
+        let client = cluster.client();
+        for name in ["well", "lost"] {
+            create(&client, node(name)).await;
+        }
+        let nodes: Api<Node> = Api::all(client.clone());
+        let ready = |value: &Value| {
+            let conditions = value.pointer("/status/conditions");
+            let conditions = conditions.and_then(Value::as_array).cloned();
+            let mut ready = conditions.unwrap_or_default();
+            ready.retain(|condition| condition["type"] == "Ready");
+            let status = ready.first().map(|condition| condition["status"].clone());
+            status.unwrap_or_default()
+        };
+        until(nodes.clone(), "lost", |value| ready(value) == "True").await;
+        let toleration = |key: &str| {
+            json!({
+                "key": format!("node.kubernetes.io/{key}"), "operator": "Exists", "effect": "NoExecute",
+                "tolerationSeconds": 0,
+            })
+        };
+        let pod = |name: &str, tolerations: Value| {
+            json!({
+                "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
+                "spec": {
+                    "nodeName": "lost", "containers": [{"name": "c", "image": "nginx"}], "tolerations": tolerations,
+                },
+            })
+        };
+        let hasty = json!([toleration("unreachable"), toleration("not-ready")]);
+        create(&client, pod("hasty", hasty)).await;
+        create(&client, pod("patient", json!([]))).await;
+        let pods: Api<Pod> = Api::default_namespaced(client);
+        until(pods.clone(), "patient", |value| ready(value) == "True").await;
+        let mark = |value: &str| {
+            kube::api::Patch::Merge(
+                json!({"metadata": {"annotations": {"kwok.x-k8s.io/node": value}}}),
+            )
+        };
+        let params = kube::api::PatchParams::default();
+        nodes.patch("lost", &params, &mark("silent")).await.unwrap();
+        let lost = until(nodes.clone(), "lost", |value| {
+            value.pointer("/spec/taints/1").is_some()
+        });
+        let lost = lost.await;
+        assert_eq!(ready(&lost), "Unknown");
+        let taint = |at: usize| {
+            let taint = &lost["spec"]["taints"][at];
+            (taint["key"].clone(), taint["effect"].clone())
+        };
+        let key = "node.kubernetes.io/unreachable";
+        assert_eq!(taint(0), (key.into(), "NoSchedule".into()));
+        assert_eq!(taint(1), (key.into(), "NoExecute".into()));
+        await_condition(pods.clone(), "hasty", |pod: Option<&Pod>| pod.is_none())
+            .await
+            .unwrap();
+        until(pods.clone(), "patient", |value| ready(value) == "False").await;
+        nodes.patch("lost", &params, &mark("fake")).await.unwrap();
+        until(nodes.clone(), "lost", |value| {
+            ready(value) == "True" && value.pointer("/spec/taints").is_none()
+        })
+        .await;
+        until(pods, "patient", |value| ready(value) == "True").await;
+        let well = nodes.get("well").await.unwrap();
+        assert_eq!(ready(&serde_json::to_value(well).unwrap()), "True");
+    };
+    runtime
+        .block_on(async { tokio::time::timeout(Duration::from_mins(1), test).await })
+        .unwrap();
 }

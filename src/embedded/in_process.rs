@@ -33,7 +33,12 @@ impl InProcess {
 
     /// Makes a control plane on a store, such as a fork of another's.
     pub async fn on(store: Store) -> Result<Self, Status> {
-        let server = Server::start(store, Settings::default(), Access::default()).await?;
+        Self::with(store, Settings::default()).await
+    }
+
+    /// The same, of a control plane that says other things of itself than most.
+    pub async fn with(store: Store, settings: Settings) -> Result<Self, Status> {
+        let server = Server::start(store, settings, Access::default()).await?;
         let life = Arc::new(server.enliven());
         let user = User::new("kubernetes-admin", &["system:masters"]);
         Ok(Self {

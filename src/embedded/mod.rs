@@ -34,6 +34,7 @@ pub mod kinds;
 pub mod process;
 pub mod proto;
 mod quantity;
+mod reach;
 mod scheduler;
 pub mod serve;
 mod server;

@@ -1,19 +1,21 @@
 //! The control plane as a value: what controllers and the HTTP side share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::access::Access;
 use super::admission::Admission;
-use super::api::openapi2;
 use super::api::registry::{Kind, Registry};
 use super::api::status::Status;
+use super::api::{openapi, openapi2};
 use super::controllers::{self, Running};
 use super::home::Home;
 use super::stages;
 use super::store::{Listing, Object, Store, TooOld, Watch};
 use super::write::{self, Deletion, Options, Part};
+use crate::embedded::reach::Reach as _;
 
 /// What a control plane says about itself.
 #[derive(Clone, Debug)]
@@ -26,6 +28,8 @@ pub struct Settings {
     pub authority: String,
     /// Where the authority's key is; without it no certificates are signed.
     pub keys: Option<Home>,
+    /// How long nothing may be heard of a node until it is given up; simulated nodes are heard of five times as often.
+    pub node_grace: Duration,
 }
 
 impl Default for Settings {
@@ -35,6 +39,7 @@ impl Default for Settings {
             address: "127.0.0.1:6443".to_owned(),
             authority: String::new(),
             keys: None,
+            node_grace: Duration::from_secs(50),
         }
     }
 }
@@ -50,6 +55,7 @@ struct Inner {
     access: Access,
     admission: Admission,
     openapi: openapi2::Kept,
+    openapi3: openapi::Kept,
 }
 
 impl Server {
@@ -62,6 +68,7 @@ impl Server {
             access,
             admission: Admission::default(),
             openapi: openapi2::Kept::default(),
+            openapi3: openapi::Kept::default(),
         }));
         stages::kinds::serve(server.registry());
         write::bootstrap::run(&server).await?;
@@ -104,6 +111,11 @@ impl Server {
         &self.0.openapi
     }
 
+    /// The same by group version, for those who know version 3.
+    pub(super) fn openapi3(&self) -> &openapi::Kept {
+        &self.0.openapi3
+    }
+
     /// Finds the storage version of a built-in or custom resource.
     pub fn kind(&self, group: &str, plural: &str) -> Option<Arc<Kind>> {
         self.0.registry.stored(group, plural)
@@ -144,12 +156,7 @@ impl Server {
         part: Part,
         options: &Options,
     ) -> Result<Arc<Object>, Status> {
-        let text = |at: &str| {
-            value
-                .pointer(at)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-        };
+        let text = |at: &str| value.reach(at).and_then(Value::as_str).unwrap_or_default();
         let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
         let (namespace, name) = (namespace.to_owned(), name.to_owned());
         let replace = move |_: &Value| Ok(value.clone());

@@ -7,6 +7,7 @@ use super::{User, token};
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::{Cause, Status};
 use crate::embedded::api::{Answer, Call, object_of, options_of};
+use crate::embedded::reach::Reach as _;
 use crate::embedded::write;
 
 /// Answers a review; `None` if the kind is none.
@@ -59,7 +60,7 @@ fn check(kind: &Kind, body: &Value, namespace: &str) -> Result<(), Status> {
         let cause = Cause::invalid(at, &value, detail);
         Err(Status::invalid(&nameless, "", &[cause]))
     };
-    let has = |at: &str| body.pointer(at).is_some_and(|value| !value.is_null());
+    let has = |at: &str| body.reach(at).is_some_and(|value| !value.is_null());
     match kind.plural.as_str() {
         "tokenreviews" if text(body, "/spec/token").is_empty() => {
             return Err(Status::bad_request(
@@ -79,7 +80,7 @@ fn check(kind: &Kind, body: &Value, namespace: &str) -> Result<(), Status> {
         let detail = "at least one of user or group must be specified";
         return wrong("spec.user", "".into(), detail);
     }
-    let other = body.pointer("/spec/nonResourceAttributes");
+    let other = body.reach("/spec/nonResourceAttributes");
     match (has("/spec/resourceAttributes"), other) {
         (true, Some(other)) => {
             let value = json!({"Path": other.get("path"), "Verb": other.get("verb")});
@@ -102,7 +103,7 @@ fn check(kind: &Kind, body: &Value, namespace: &str) -> Result<(), Status> {
 }
 
 fn text(value: &Value, at: &str) -> String {
-    let text = value.pointer(at).and_then(Value::as_str);
+    let text = value.reach(at).and_then(Value::as_str);
     text.unwrap_or_default().to_owned()
 }
 
@@ -134,7 +135,7 @@ fn whose_token(call: &Call<'_>, body: &Value, _: &str) -> Value {
 
 fn attempt_of(body: &Value) -> Attempt {
     let part = |name: &str| text(body, &format!("/spec/resourceAttributes/{name}"));
-    if body.pointer("/spec/nonResourceAttributes").is_some() {
+    if body.reach("/spec/nonResourceAttributes").is_some() {
         return Attempt {
             verb: text(body, "/spec/nonResourceAttributes/verb"),
             path: text(body, "/spec/nonResourceAttributes/path"),
@@ -165,7 +166,7 @@ fn may_i(call: &Call<'_>, body: &Value, _: &str) -> Value {
 }
 
 fn may_they(call: &Call<'_>, body: &Value, _: &str) -> Value {
-    let groups = body.pointer("/spec/groups").and_then(Value::as_array);
+    let groups = body.reach("/spec/groups").and_then(Value::as_array);
     let user = User {
         name: text(body, "/spec/user"),
         uid: text(body, "/spec/uid"),

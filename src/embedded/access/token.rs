@@ -17,6 +17,7 @@ use crate::embedded::api::path::Target;
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::{Cause, Status};
 use crate::embedded::api::{Answer, Call};
+use crate::embedded::reach::Reach as _;
 use crate::embedded::server::Server;
 use crate::embedded::write;
 use crate::error::{Error, Result};
@@ -95,7 +96,7 @@ pub fn user_of(server: &Server, token: &str) -> Option<User> {
         return None;
     }
     let own = claims.get("kubernetes.io")?;
-    let text = |at: &str| own.pointer(at).and_then(Value::as_str);
+    let text = |at: &str| own.reach(at).and_then(Value::as_str);
     let (namespace, name) = (text("/namespace")?, text("/serviceaccount/name")?);
     let uid = text("/serviceaccount/uid")?;
     let kind = server.kind("", "serviceaccounts")?;
@@ -103,7 +104,7 @@ pub fn user_of(server: &Server, token: &str) -> Option<User> {
     // A token outlives neither its account nor the pod it was made for.
     if account
         .value()
-        .pointer("/metadata/uid")
+        .reach("/metadata/uid")
         .and_then(Value::as_str)
         != Some(uid)
     {
@@ -114,12 +115,7 @@ pub fn user_of(server: &Server, token: &str) -> Option<User> {
     if let (Some(pod), Some(pod_uid)) = (text("/pod/name"), text("/pod/uid")) {
         let pods = server.kind("", "pods")?;
         let found = server.get(&pods, namespace, pod)?;
-        if found
-            .value()
-            .pointer("/metadata/uid")
-            .and_then(Value::as_str)
-            != Some(pod_uid)
-        {
+        if found.value().reach("/metadata/uid").and_then(Value::as_str) != Some(pod_uid) {
             return None;
         }
         let one = |value: &str| vec![value.to_owned()];
@@ -162,7 +158,7 @@ pub(in crate::embedded) fn request(
         .get(kind, &target.namespace, &target.name)
         .ok_or_else(|| Status::not_found(kind, &target.name))?;
     let seconds = body
-        .pointer("/spec/expirationSeconds")
+        .reach("/spec/expirationSeconds")
         .and_then(Value::as_i64);
     let seconds = seconds.unwrap_or(3600);
     if seconds < 600 {
@@ -176,7 +172,7 @@ pub(in crate::embedded) fn request(
         request.kind = "TokenRequest".to_owned();
         return Err(Status::invalid(&request, "", &[cause]));
     }
-    let audiences = body.pointer("/spec/audiences").and_then(Value::as_array);
+    let audiences = body.reach("/spec/audiences").and_then(Value::as_array);
     let audiences = match audiences {
         Some(list) if !list.is_empty() => list.clone(),
         _ => vec![ISSUER.into()],
@@ -189,7 +185,7 @@ pub(in crate::embedded) fn request(
         "namespace": target.namespace,
         "serviceaccount": {
             "name": target.name,
-            "uid": account.value().pointer("/metadata/uid").cloned().unwrap_or_default(),
+            "uid": account.value().reach("/metadata/uid").cloned().unwrap_or_default(),
         },
     });
     add_bound_object(call.server, target, &body, &mut own)?;
@@ -233,10 +229,7 @@ fn add_bound_object(
     body: &Value,
     own: &mut Value,
 ) -> Result<(), Status> {
-    let Some(bound) = body
-        .pointer("/spec/boundObjectRef")
-        .filter(|b| b.is_object())
-    else {
+    let Some(bound) = body.reach("/spec/boundObjectRef").filter(|b| b.is_object()) else {
         return Ok(());
     };
     let text = |name: &str| bound.get(name).and_then(Value::as_str).unwrap_or_default();
@@ -257,7 +250,7 @@ fn add_bound_object(
         .ok_or_else(|| Status::not_found(&kind, text("name")))?;
     let uid = object
         .value()
-        .pointer("/metadata/uid")
+        .reach("/metadata/uid")
         .cloned()
         .unwrap_or_default();
     if let Some(own) = own.as_object_mut() {

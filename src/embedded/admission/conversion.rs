@@ -9,6 +9,7 @@ use super::caller::Caller;
 use super::{list, text};
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::Status;
+use crate::embedded::reach::Reach as _;
 use crate::embedded::server::Server;
 use crate::embedded::store::Object;
 
@@ -98,7 +99,7 @@ fn keep_metadata(before: &Value, next: &mut Value) {
     let mut metadata = before.get("metadata").cloned().unwrap_or_default();
     if let Some(fields) = metadata.as_object_mut() {
         for name in ["labels", "annotations"] {
-            match next.pointer(&format!("/metadata/{name}")) {
+            match next.reach(&format!("/metadata/{name}")) {
                 Some(value) => fields.insert(name.to_owned(), value.clone()),
                 None => fields.shift_remove(name),
             };

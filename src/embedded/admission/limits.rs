@@ -8,12 +8,13 @@ use super::{list, text};
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::Status;
 use crate::embedded::quantity::{self, written};
+use crate::embedded::reach::Reach as _;
 use crate::embedded::server::Server;
 
 /// Completes a LimitRange: a maximum is also a default, and a default also a request.
 pub(in crate::embedded) fn complete(value: &mut Value) {
     let limits = value
-        .pointer_mut("/spec/limits")
+        .reach_mut("/spec/limits")
         .and_then(Value::as_array_mut);
     for limit in limits.into_iter().flatten() {
         if text(limit, "/type") != "Container" {
@@ -66,7 +67,7 @@ pub(in crate::embedded) fn fill(server: &Server, namespace: &str, pod: &mut Valu
             ("containers", "container"),
             ("initContainers", "init container"),
         ] {
-            let containers = pod.pointer_mut(&format!("/spec/{field}"));
+            let containers = pod.reach_mut(&format!("/spec/{field}"));
             let containers = containers.and_then(Value::as_array_mut);
             for container in containers.into_iter().flatten() {
                 let name = text(container, "/name").to_owned();
@@ -92,7 +93,7 @@ fn fill_one(container: &mut Value, what: &str, defaults: &Map<String, Value>) ->
     let mut set: Vec<String> = Vec::new();
     for (name, amount) in defaults {
         if container
-            .pointer(&format!("/resources/{what}"))
+            .reach(&format!("/resources/{what}"))
             .and_then(|r| r.get(name))
             .is_none()
         {
@@ -148,7 +149,7 @@ pub(super) fn check(
             match (bucket, text(limit, "/type")) {
                 ("persistentvolumeclaims", "PersistentVolumeClaim") => {
                     let mut asked = Asked::default();
-                    asked.add(value.pointer("/spec/resources"));
+                    asked.add(value.reach("/spec/resources"));
                     // Claims have no limits; what they ask for is what they get.
                     asked.limits.clear();
                     compare(limit, &asked, &mut wrong);

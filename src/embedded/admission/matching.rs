@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{Request, list, text};
 use crate::embedded::api::selector::LabelSelector;
+use crate::embedded::reach::Reach as _;
 
 /// Whether rules, selectors and exclusions of a `matchConstraints`, a `matchResources` or a hook take a request.
 pub(super) fn takes(
@@ -15,7 +16,7 @@ pub(super) fn takes(
 ) -> bool {
     let equivalent = text(of, "/matchPolicy") != "Exact";
     let any = |at: &str| list(of, at).any(|rule| rule_takes(rule, request, equivalent));
-    let named = of.pointer(rules).and_then(Value::as_array);
+    let named = of.reach(rules).and_then(Value::as_array);
     // A binding without rules leaves that to its policy.
     let wanted = named.is_none_or(Vec::is_empty) && rules.ends_with("resourceRules") || any(rules);
     wanted
@@ -72,7 +73,7 @@ fn selects(selector: Option<&Value>, object: &Value) -> bool {
     let Some(selector) = selector.filter(|selector| selector.is_object()) else {
         return true;
     };
-    let labels = object.pointer("/metadata/labels");
+    let labels = object.reach("/metadata/labels");
     LabelSelector::from_json(selector).matches(|key| labels?.get(key)?.as_str())
 }
 

@@ -32,6 +32,7 @@ use super::api::registry::Kind;
 use super::api::status::Status;
 use super::server::Server;
 use super::write::Options;
+use crate::embedded::reach::Reach as _;
 
 /// The group whose objects configure admission; they are never subject to it themselves.
 pub(super) const GROUP: &str = "admissionregistration.k8s.io";
@@ -158,13 +159,10 @@ pub(super) async fn validate(
 }
 
 fn text<'a>(value: &'a Value, at: &str) -> &'a str {
-    value
-        .pointer(at)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
+    value.reach(at).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn list<'a>(value: &'a Value, at: &str) -> impl Iterator<Item = &'a Value> {
-    let list = value.pointer(at).and_then(Value::as_array);
+    let list = value.reach(at).and_then(Value::as_array);
     list.into_iter().flatten()
 }

@@ -11,6 +11,7 @@ use crate::embedded::api::selector::LabelSelector;
 use crate::embedded::api::status::Status;
 use crate::embedded::cel::schema::plain;
 use crate::embedded::cel::{self, Authorize, Key, Map, Program, Stop, Type, Val};
+use crate::embedded::reach::Reach as _;
 
 /// What all expressions of one policy may cost together.
 const BUDGET: u64 = 10_000_000;
@@ -75,9 +76,7 @@ impl Policy {
         if bindings.is_empty() {
             return None;
         }
-        let params = value
-            .pointer("/spec/paramKind")
-            .is_some_and(Value::is_object);
+        let params = value.reach("/spec/paramKind").is_some_and(Value::is_object);
         let simple = declared(params, None);
         let condition = |each: &Value| cel::compile(text(each, "/expression"), &simple).ok();
         let mut types = Vec::new();
@@ -155,7 +154,7 @@ pub(super) fn ask(
             continue;
         }
         for binding in &policy.bindings {
-            let resources = binding.pointer("/spec/matchResources");
+            let resources = binding.reach("/spec/matchResources");
             let none = Value::Null;
             let resources = resources.unwrap_or(&none);
             if !takes(resources, "/resourceRules", request, before, value) {
@@ -340,7 +339,7 @@ fn params(
     api_version: &str,
     kind: &str,
 ) -> Result<Vec<Val>, String> {
-    let reference = binding.pointer("/spec/paramRef").filter(|r| r.is_object());
+    let reference = binding.reach("/spec/paramRef").filter(|r| r.is_object());
     let Some(reference) = reference else {
         return Ok(vec![Val::Null]);
     };

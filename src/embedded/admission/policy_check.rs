@@ -9,6 +9,7 @@ use super::{list, text};
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::Cause;
 use crate::embedded::cel::{self, Type};
+use crate::embedded::reach::Reach as _;
 
 fn set(map: &mut Map<String, Value>, field: &str, value: Value) {
     match map.get(field) {
@@ -35,7 +36,7 @@ pub(in crate::embedded) fn complete(kind: &Kind, value: &mut Value) {
             }
         }
         "validatingadmissionpolicybindings" => {
-            let of = value.pointer_mut("/spec/matchResources");
+            let of = value.reach_mut("/spec/matchResources");
             if let Some(of) = of.and_then(Value::as_object_mut) {
                 complete_match(of);
             }
@@ -138,15 +139,13 @@ const NOTE: &[(Type, &str)] = &[(Type::Str, "string"), (Type::Null, "null_type")
 
 fn policy(value: &Value, causes: &mut Vec<Cause>) {
     failure_policy(
-        value.pointer("/spec/failurePolicy"),
+        value.reach("/spec/failurePolicy"),
         "spec.failurePolicy",
         causes,
     );
-    let params = value
-        .pointer("/spec/paramKind")
-        .is_some_and(Value::is_object);
+    let params = value.reach("/spec/paramKind").is_some_and(Value::is_object);
     let simple = declared(params, None);
-    match value.pointer("/spec/matchConstraints") {
+    match value.reach("/spec/matchConstraints") {
         None | Some(Value::Null) => causes.push(Cause::required("spec.matchConstraints", "")),
         Some(of) => {
             if list(of, "/resourceRules").next().is_none() {
@@ -272,7 +271,7 @@ fn binding(value: &Value, causes: &mut Vec<Cause>) {
     let has = |wanted: &str| actions.iter().any(|action| **action == *wanted);
     if has("Deny") && has("Warn") {
         let detail = "must not contain both Deny and Warn (repeating the same validation failure information in the API response and headers serves no purpose)";
-        let all = value.pointer("/spec/validationActions").cloned();
+        let all = value.reach("/spec/validationActions").cloned();
         causes.push(Cause::invalid(at, &all.unwrap_or_default(), detail));
     }
 }
@@ -300,8 +299,8 @@ fn hooks(value: &Value, causes: &mut Vec<Cause>) {
         );
         let config = format!("{at}.clientConfig");
         let (url, service) = (
-            hook.pointer("/clientConfig/url"),
-            hook.pointer("/clientConfig/service")
+            hook.reach("/clientConfig/url"),
+            hook.reach("/clientConfig/service")
                 .filter(|s| s.is_object()),
         );
         if url.is_some() == service.is_some() {

@@ -8,6 +8,7 @@ use super::{list, text};
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::Status;
 use crate::embedded::quantity::{self, written};
+use crate::embedded::reach::Reach as _;
 use crate::embedded::server::Server;
 
 /// What of a quota is used in its namespace, by name.
@@ -77,7 +78,7 @@ fn share(kind: &Kind, value: &Value, quota: &Value, name: &str) -> i128 {
             }
         }
         ("persistentvolumeclaims", "requests.storage") => {
-            let size = value.pointer("/spec/resources/requests/storage");
+            let size = value.reach("/spec/resources/requests/storage");
             size.and_then(quantity::of).unwrap_or(0)
         }
         ("persistentvolumeclaims", name) => {
@@ -85,7 +86,7 @@ fn share(kind: &Kind, value: &Value, quota: &Value, name: &str) -> i128 {
                 None => 1000,
                 Some((class, _)) if class != text(value, "/spec/storageClassName") => 0,
                 Some((_, "requests.storage")) => {
-                    let size = value.pointer("/spec/resources/requests/storage");
+                    let size = value.reach("/spec/resources/requests/storage");
                     size.and_then(quantity::of).unwrap_or(0)
                 }
                 Some(_) => 1000,
@@ -99,7 +100,7 @@ fn share(kind: &Kind, value: &Value, quota: &Value, name: &str) -> i128 {
 fn asked(pod: &Value, name: &str) -> i128 {
     let (field, resource) = split(name);
     let of = |container: &Value| {
-        let amount = container.pointer(&format!("/resources/{field}"));
+        let amount = container.reach(&format!("/resources/{field}"));
         let amount = amount.and_then(|all| all.get(resource));
         amount.and_then(quantity::of).unwrap_or(0)
     };
@@ -121,7 +122,7 @@ fn split(name: &str) -> (&str, &str) {
 fn in_scope(quota: &Value, pod: &Value) -> bool {
     let fits = |scope: &str, operator: &str, values: &[&str]| {
         let best_effort = text(pod, "/status/qosClass") == "BestEffort";
-        let terminating = pod.pointer("/spec/activeDeadlineSeconds").is_some();
+        let terminating = pod.reach("/spec/activeDeadlineSeconds").is_some();
         let class = text(pod, "/spec/priorityClassName");
         match scope {
             "BestEffort" => best_effort,
@@ -163,7 +164,7 @@ pub(super) fn check(
     };
     for object in server.list(&quotas, namespace).objects {
         let quota = object.value();
-        let hard = quota.pointer("/spec/hard").and_then(Value::as_object);
+        let hard = quota.reach("/spec/hard").and_then(Value::as_object);
         let mut over: BTreeMap<&str, [String; 3]> = BTreeMap::new();
         let mut missing: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for (resource, limit) in hard.into_iter().flatten() {
@@ -230,7 +231,7 @@ fn lacking<'a>(pod: &'a Value, resource: &str) -> BTreeSet<&'a str> {
     }
     let says = |container: &Value| {
         container
-            .pointer(&format!("/resources/{field}"))
+            .reach(&format!("/resources/{field}"))
             .is_some_and(|all| all.get(name).is_some())
     };
     ["/spec/containers", "/spec/initContainers"]

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{Request, list, text};
 use crate::embedded::api::status::Status;
+use crate::embedded::reach::Reach as _;
 
 /// Looks at a pod, or at the template of what makes pods.
 pub(super) fn check(
@@ -25,10 +26,10 @@ pub(super) fn check(
         _ => return Ok(()),
     };
     let spec = format!("{at}/spec");
-    let Some(pod) = value.pointer(&spec) else {
+    let Some(pod) = value.reach(&spec) else {
         return Ok(());
     };
-    if before.is_some_and(|before| before.pointer(&spec) == Some(pod)) {
+    if before.is_some_and(|before| before.reach(&spec) == Some(pod)) {
         return Ok(());
     }
     let namespace = request
@@ -109,7 +110,7 @@ fn names_of<'a>(containers: &[&'a Value], bad: impl Fn(&Value) -> bool) -> Vec<&
 }
 
 fn is(value: &Value, at: &str, wanted: bool) -> bool {
-    value.pointer(at) == Some(&Value::Bool(wanted))
+    value.reach(at) == Some(&Value::Bool(wanted))
 }
 
 /// All that is wrong with a pod by a level.
@@ -415,12 +416,12 @@ fn users(pod: &Value, all: &[&Value], out: &mut Vec<String>) {
         "must not set securityContext.runAsNonRoot=false",
     ));
     if details.is_empty() && !is(pod, at, true) {
-        let names = names_of(all, |container| container.pointer(at).is_none());
+        let names = names_of(all, |container| container.reach(at).is_none());
         details = pod_or(&names, "must set securityContext.runAsNonRoot=true");
     }
     say(out, "runAsNonRoot != true", &details);
     let root = |of: &Value| {
-        of.pointer("/securityContext/runAsUser")
+        of.reach("/securityContext/runAsUser")
             .and_then(Value::as_i64)
             == Some(0)
     };

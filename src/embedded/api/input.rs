@@ -13,6 +13,7 @@ use super::query;
 use super::registry::Kind;
 use super::status::{Cause, Status};
 use crate::embedded::proto;
+use crate::embedded::reach::Reach as _;
 use crate::embedded::write::{self, Deletion, Options, patch::Patch, twice};
 
 /// How a request changes what it is about.
@@ -28,7 +29,7 @@ pub(super) fn edit_of(
     let (kind, name) = (Arc::clone(kind), target.name.clone());
     if call.method == Method::PUT {
         let value = noted_object_of(call, &kind.kind, &mut options.twice)?;
-        let revision = value.pointer("/metadata/resourceVersion");
+        let revision = value.reach("/metadata/resourceVersion");
         let free = revision.is_none_or(|revision| revision == "" || revision == "0");
         // Custom objects are never replaced without saying which revision the writer saw.
         if free && kind.custom.is_some() && target.subresource != "scale" {
@@ -52,7 +53,7 @@ pub(super) fn edit_of(
     )?;
     Ok(Box::new(move |current| {
         let next = patch.apply(&kind, &name, current)?;
-        let uid = |value: &Value| value.pointer("/metadata/uid").cloned();
+        let uid = |value: &Value| value.reach("/metadata/uid").cloned();
         match uid(&next) {
             Some(new) if new != "" && Some(&new) != uid(current).as_ref() => {
                 // The real server checks this twice and says so twice, but not in its message.
@@ -166,8 +167,8 @@ pub(super) fn deletion_from(
     body: &Value,
     at: &str,
 ) -> Result<(Deletion, bool), Status> {
-    let body = body.pointer(at).unwrap_or(&Value::Null);
-    let text = |at: &str| body.pointer(at).and_then(Value::as_str);
+    let body = body.reach(at).unwrap_or(&Value::Null);
+    let text = |at: &str| body.reach(at).and_then(Value::as_str);
     let propagation = match text("/propagationPolicy") {
         Some(policy) => query::propagation(policy)?,
         None => call.query.propagation()?,

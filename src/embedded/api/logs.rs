@@ -11,7 +11,8 @@ use serde_json::Value;
 use super::path::Target;
 use super::registry::Kind;
 use super::status::Status;
-use super::{Answer, Call, resource};
+use super::{Answer, Call, resource, tail};
+use crate::embedded::reach::Reach as _;
 use crate::embedded::stages::kinds;
 
 /// Answers a request for logs.
@@ -19,7 +20,7 @@ pub(super) fn answer(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Resu
     let pod = resource::find(call, kind, target)?;
     let value = pod.value();
     let container = container_of(&value, &target.name, call.query.text("container"))?;
-    let node = value.pointer("/spec/nodeName").and_then(Value::as_str);
+    let node = value.reach("/spec/nodeName").and_then(Value::as_str);
     if node.is_none_or(str::is_empty) {
         return Ok(Answer::plain(204, ""));
     }
@@ -27,10 +28,11 @@ pub(super) fn answer(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Resu
         true => "previousLogsFile",
         false => "logsFile",
     };
-    let file = kinds::behaviour(call.server, "logs", &target.namespace, &target.name)
+    let said = kinds::behaviour(call.server, "logs", &target.namespace, &target.name)
         .into_iter()
         .find(|said| kinds::is_about(said, &container))
-        .and_then(|said| Some(said.get(field)?.as_str()?.to_owned()));
+        .unwrap_or_default();
+    let file = said.get(field).and_then(Value::as_str).map(str::to_owned);
     let Some(file) = file else {
         let message = format!(
             "{} \"{}\" is simulated: there is no container behind it to read logs from; a Logs object of kwok.x-k8s.io/v1alpha1 can say what container \"{container}\" prints",
@@ -50,17 +52,31 @@ pub(super) fn answer(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Resu
     if let Some(lines) = call.query.number("tailLines")? {
         shown = last_lines(shown, usize::try_from(lines).unwrap_or(usize::MAX));
     }
-    if let Some(most) = call.query.number("limitBytes")? {
-        let most = usize::try_from(most).unwrap_or(usize::MAX);
+    let most = call.query.number("limitBytes")?;
+    let most = most.map(|most| usize::try_from(most).unwrap_or(usize::MAX));
+    if let Some(most) = most {
         shown = shown.get(..most).unwrap_or(shown);
     }
-    Ok(Answer::text(200, Bytes::copy_from_slice(shown)).media("text/plain"))
+    let first = Bytes::copy_from_slice(shown);
+    // As with KWOK, whoever describes the log says whether it goes on.
+    let goes_on = said.get("follow") == Some(&Value::Bool(true));
+    if !(call.query.flag("follow") && goes_on) {
+        return Ok(Answer::text(200, first).media("text/plain"));
+    }
+    let place = tail::Place {
+        file: file.into(),
+        read: text.len() as u64,
+        left: most.map(|most| (most as u64).saturating_sub(first.len() as u64)),
+    };
+    let gone = call.server.watch(kind, pod.revision()).ok();
+    let stream = tail::follow(place, first, tail::until_gone(gone, pod.key().to_owned()));
+    Ok(Answer::stream(Box::pin(stream)).media("text/plain"))
 }
 
 /// The container that is meant.
 fn container_of(pod: &Value, name: &str, asked: &str) -> Result<String, Status> {
     let of = |field: &str| {
-        let list = pod.pointer(field).and_then(Value::as_array);
+        let list = pod.reach(field).and_then(Value::as_array);
         let list = list.into_iter().flatten();
         let names = list.filter_map(|one| Some(one.get("name")?.as_str()?.to_owned()));
         names.collect::<Vec<String>>()
@@ -78,7 +94,7 @@ fn container_of(pod: &Value, name: &str, asked: &str) -> Result<String, Status> 
         let message = format!("container {asked} is not valid for pod {name}");
         return Err(Status::bad_request(message));
     }
-    let marked = pod.pointer("/metadata/annotations/kubectl.kubernetes.io~1default-container");
+    let marked = pod.reach("/metadata/annotations/kubectl.kubernetes.io~1default-container");
     match (containers.as_slice(), marked.and_then(Value::as_str)) {
         (_, Some(marked)) if containers.iter().any(|n| n == marked) => Ok(marked.to_owned()),
         ([only], _) => Ok(only.clone()),

@@ -24,6 +24,7 @@ mod resource;
 pub mod selector;
 pub mod status;
 mod subresource;
+mod tail;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, header};
@@ -42,6 +43,7 @@ use status::Status;
 pub struct Answer {
     code: u16,
     media: &'static str,
+    packed: bool,
     warnings: Vec<String>,
     tag: Option<String>,
     body: Body,
@@ -53,6 +55,7 @@ impl Answer {
         Self {
             code,
             media: "application/json",
+            packed: false,
             warnings: Vec::new(),
             tag: None,
             body: Body::Full(text),
@@ -62,6 +65,14 @@ impl Answer {
     /// A JSON value.
     pub fn json(code: u16, value: &Value) -> Self {
         Self::text(code, Bytes::from(value.to_string()))
+    }
+
+    /// A body that comes piece by piece.
+    fn stream(pieces: std::pin::Pin<Box<dyn futures::Stream<Item = Bytes> + Send>>) -> Self {
+        Self {
+            body: Body::Stream(pieces),
+            ..Self::text(200, Bytes::new())
+        }
     }
 
     /// Plain text.
@@ -76,6 +87,13 @@ impl Answer {
     #[must_use]
     pub fn media(mut self, media: &'static str) -> Self {
         self.media = media;
+        self
+    }
+
+    /// The same, of a body that is packed with gzip already.
+    #[must_use]
+    fn packed(mut self) -> Self {
+        self.packed = true;
         self
     }
 
@@ -106,6 +124,9 @@ impl Answer {
             header::CACHE_CONTROL,
             http::HeaderValue::from_static("no-cache, private"),
         );
+        if self.packed {
+            encoding::mark(headers);
+        }
         let tag = self.tag.as_deref().map(http::HeaderValue::from_str);
         if let Some(Ok(tag)) = tag {
             headers.insert(header::ETAG, tag);
@@ -283,9 +304,11 @@ fn answer_about_itself(call: &Call<'_>, path: &Path) -> Result<Answer, Status> {
             discovery::resources(registry, group, version).ok_or_else(Status::page_not_found)?
         }
         Path::OpenApi3(rest) if rest.is_empty() => openapi::index(registry),
-        Path::OpenApi3(rest) => openapi::group_version(rest)
-            .and_then(|(group, version)| openapi::document(registry, group, version))
-            .ok_or_else(Status::no_such_path)?,
+        Path::OpenApi3(rest) => {
+            let packed = server.openapi3().packed(registry, rest);
+            let packed = packed.ok_or_else(Status::no_such_path)?;
+            return Ok(Answer::text(200, packed).packed());
+        }
         Path::OpenId(what) => open_id(server, what)?,
         Path::Metrics => {
             const MEDIA: &str = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";

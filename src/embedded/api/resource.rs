@@ -6,7 +6,6 @@ use bytes::Bytes;
 use http::{Method, header};
 use serde_json::{Value, json};
 
-use super::body::Body;
 use super::input::{deletion_of, edit_of, noted_object_of, options_of};
 use super::negotiate::{self, Form};
 use super::path::Target;
@@ -18,6 +17,7 @@ use crate::embedded::access::rbac::{self, Attempt};
 use crate::embedded::access::review;
 use crate::embedded::admission::conversion;
 use crate::embedded::proto;
+use crate::embedded::reach::Reach as _;
 use crate::embedded::store::Object;
 use crate::embedded::table::{self, Include};
 use crate::embedded::write::{self, Part, Removed, Validation, twice};
@@ -265,13 +265,7 @@ fn watch(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, S
             true => Box::pin(converted(call.server.clone(), Arc::clone(kind), stream)),
             false => Box::pin(stream),
         };
-    Ok(Answer {
-        code: 200,
-        media: "application/json",
-        warnings: Vec::new(),
-        tag: None,
-        body: Body::Stream(stream),
-    })
+    Ok(Answer::stream(stream))
 }
 
 /// The lines of a watch with their objects in the version that was asked for; a line that cannot be converted ends it.
@@ -408,7 +402,7 @@ async fn delete(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<An
     match removed {
         Removed::Gone(object) if !whole => {
             let value = object.value();
-            let uid = value.pointer("/metadata/uid").and_then(Value::as_str);
+            let uid = value.reach("/metadata/uid").and_then(Value::as_str);
             let status = Status::deleted(kind, object.name(), uid.unwrap_or_default());
             Ok(Answer::from(status))
         }

@@ -13,6 +13,7 @@ use super::registry::Kind;
 use super::selector::LabelSelector;
 use super::status::{Cause, Status};
 use super::{Answer, Call, input, logs, resource};
+use crate::embedded::reach::Reach as _;
 use crate::embedded::write::{self, Options, Part};
 
 /// Answers a request about a part; `None` if the part is written like the object itself.
@@ -73,13 +74,13 @@ pub(super) fn confine_to(part: &str, current: &Value, next: Value) -> Value {
         let Some((parent, name)) = field.rsplit_once('/') else {
             continue;
         };
-        if out.pointer(parent).is_none()
+        if out.reach(parent).is_none()
             && let Some(root) = out.as_object_mut()
         {
             root.insert(parent.trim_start_matches('/').to_owned(), json!({}));
         }
-        if let Some(parent) = out.pointer_mut(parent).and_then(Value::as_object_mut) {
-            match next.pointer(field) {
+        if let Some(parent) = out.reach_mut(parent).and_then(Value::as_object_mut) {
+            match next.reach(field) {
                 Some(value) => parent.insert(name.to_owned(), value.clone()),
                 None => parent.shift_remove(name),
             };
@@ -171,13 +172,13 @@ fn scale_of(kind: &Kind, object: &Value) -> Value {
         "resourceVersion",
         "creationTimestamp",
     ] {
-        if let Some(value) = object.pointer(&format!("/metadata/{field}")) {
+        if let Some(value) = object.reach(&format!("/metadata/{field}")) {
             metadata.insert(field.to_owned(), value.clone());
         }
     }
-    let number = |at: &str| object.pointer(at).and_then(Value::as_i64).unwrap_or(0);
+    let number = |at: &str| object.reach(at).and_then(Value::as_i64).unwrap_or(0);
     let mut status = json!({"replicas": number(&paths.status)});
-    let selector = paths.selector.and_then(|at| object.pointer(&at));
+    let selector = paths.selector.and_then(|at| object.reach(&at));
     if let (Some(selector), Some(status)) = (selector, status.as_object_mut()) {
         status.insert("selector".to_owned(), selector_text(selector).into());
     }
@@ -202,13 +203,12 @@ async fn scale(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Ans
     let next = |current: &Value| {
         let before = scale_of(kind, current);
         let wanted = edit(&before)?;
-        let revision = wanted.pointer("/metadata/resourceVersion");
-        if revision
-            .is_some_and(|r| r != "" && Some(r) != before.pointer("/metadata/resourceVersion"))
+        let revision = wanted.reach("/metadata/resourceVersion");
+        if revision.is_some_and(|r| r != "" && Some(r) != before.reach("/metadata/resourceVersion"))
         {
             return Err(Status::modified(kind, &target.name));
         }
-        let replicas = match wanted.pointer("/spec/replicas") {
+        let replicas = match wanted.reach("/spec/replicas") {
             None | Some(Value::Null) => 0,
             Some(value) => value.as_i64().unwrap_or(-1),
         };
@@ -223,7 +223,7 @@ async fn scale(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Ans
         }
         let mut next = current.clone();
         if let Some((parent, field)) = paths.replicas.rsplit_once('/')
-            && let Some(parent) = next.pointer_mut(parent).and_then(Value::as_object_mut)
+            && let Some(parent) = next.reach_mut(parent).and_then(Value::as_object_mut)
         {
             parent.insert(field.to_owned(), replicas.into());
         }
@@ -261,14 +261,14 @@ async fn bind_pod(
     binding: &Value,
     options: &Options,
 ) -> Result<(), Status> {
-    let node = binding.pointer("/target/name").and_then(Value::as_str);
+    let node = binding.reach("/target/name").and_then(Value::as_str);
     let node = node.unwrap_or_default().to_owned();
     if node.is_empty() {
         // The real server takes this for a mistake of its own.
         return Err(Status::new(500, "", "target.name: Required value"));
     }
     let next = |current: &Value| {
-        let at = current.pointer("/spec/nodeName").and_then(Value::as_str);
+        let at = current.reach("/spec/nodeName").and_then(Value::as_str);
         if let Some(at) = at.filter(|at| !at.is_empty()) {
             let detail = format!("pod {} is already assigned to node \"{at}\"", target.name);
             return Err(Status::conflict(kind, &target.name, &detail));
@@ -299,7 +299,7 @@ fn set_condition(value: &mut Value, kind: &str, status: &str) {
 
 async fn evict(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, Status> {
     let eviction = input::object_of(call, "Eviction")?;
-    let named = eviction.pointer("/metadata/name").and_then(Value::as_str);
+    let named = eviction.reach("/metadata/name").and_then(Value::as_str);
     if named.is_some_and(|named| named != target.name) {
         let message = "name in URL does not match name in Eviction object";
         return Err(Status::bad_request(message));
@@ -309,14 +309,9 @@ async fn evict(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Ans
     options.dry_run |= dry;
     let pod = resource::find(call, kind, target)?;
     let value = pod.value();
-    let text = |at: &str| {
-        value
-            .pointer(at)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-    };
+    let text = |at: &str| value.reach(at).and_then(Value::as_str).unwrap_or_default();
     let ended = matches!(text("/status/phase"), "Succeeded" | "Failed" | "Pending");
-    let going = value.pointer("/metadata/deletionTimestamp").is_some();
+    let going = value.reach("/metadata/deletionTimestamp").is_some();
     if !ended && !going && !options.dry_run {
         spend_budget(call, target, &pod).await?;
     }
@@ -349,7 +344,7 @@ async fn spend_budget(
         .objects
         .iter()
         .filter(|budget| {
-            let selector = budget.value().pointer("/spec/selector").cloned();
+            let selector = budget.value().reach("/spec/selector").cloned();
             selector.is_some_and(|selector| {
                 selector.is_object() && LabelSelector::from_json(&selector).matches_object(pod)
             })
@@ -367,7 +362,7 @@ async fn spend_budget(
         }
     };
     let value = budget.value();
-    let number = |at: &str| value.pointer(at).and_then(Value::as_i64).unwrap_or(0);
+    let number = |at: &str| value.reach(at).and_then(Value::as_i64).unwrap_or(0);
     if number("/status/disruptionsAllowed") <= 0 {
         let cause = Cause {
             reason: "DisruptionBudget",
@@ -386,7 +381,7 @@ async fn spend_budget(
     let now = write::now();
     let edit = move |value: &mut Value| {
         let left = value
-            .pointer("/status/disruptionsAllowed")
+            .reach("/status/disruptionsAllowed")
             .and_then(Value::as_i64);
         let left = left.unwrap_or(0) - 1;
         json_patch::merge(
@@ -405,7 +400,7 @@ async fn spend_budget(
 /// `POST /bindings`: the old place of a pod's binding.
 pub(super) async fn bind_collection(call: &Call<'_>, target: &Target) -> Result<Answer, Status> {
     let binding = input::object_of(call, "Binding")?;
-    let name = binding.pointer("/metadata/name").and_then(Value::as_str);
+    let name = binding.reach("/metadata/name").and_then(Value::as_str);
     let target = Target {
         name: name.unwrap_or_default().to_owned(),
         ..target.clone()

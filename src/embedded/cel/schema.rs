@@ -9,6 +9,7 @@ use super::functions::time;
 use super::parse;
 use super::types::Type;
 use super::value::{Key, List, Map, Merge, Val};
+use crate::embedded::reach::Reach as _;
 
 /// An object whose fields a schema declares.
 #[derive(Debug)]
@@ -68,7 +69,7 @@ fn word<'a>(schema: &'a Value, name: &str) -> &'a str {
 
 /// The type of what a schema describes; `None` if expressions cannot reach it.
 pub(in crate::embedded) fn type_at(schema: &Arc<Value>, at: &str, root: bool) -> Option<Type> {
-    let here = schema.pointer(at)?;
+    let here = schema.reach(at)?;
     if is_on(here, "x-kubernetes-int-or-string") {
         return Some(Type::Dyn);
     }
@@ -126,7 +127,7 @@ impl Shape {
                 _ => {}
             }
         }
-        let properties = self.schema.pointer(&self.at)?.get("properties")?;
+        let properties = self.schema.reach(&self.at)?.get("properties")?;
         let found = properties
             .as_object()?
             .keys()

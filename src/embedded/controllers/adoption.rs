@@ -9,12 +9,13 @@ use super::{Context, Pod};
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::selector::LabelSelector;
 use crate::embedded::api::status::Status;
+use crate::embedded::reach::Reach as _;
 use crate::embedded::store::{Change, Object};
 use crate::embedded::write::{Options, Part};
 
 /// The selector of an object; replication controllers write theirs as plain labels.
 pub(super) fn selector_of(value: &Value) -> Option<LabelSelector> {
-    let selector = value.pointer("/spec/selector")?;
+    let selector = value.reach("/spec/selector")?;
     let plain = selector.get("matchLabels").is_none() && selector.get("matchExpressions").is_none();
     let read = match plain {
         true => LabelSelector::from_map(selector),

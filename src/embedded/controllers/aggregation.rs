@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::{Context, Controller, Next};
 use crate::embedded::api::selector::LabelSelector;
 use crate::embedded::api::status::Status;
+use crate::embedded::reach::Reach as _;
 use crate::embedded::store::Change;
 use crate::embedded::write::{Options, Part};
 
@@ -14,7 +15,7 @@ const GROUP: &str = "rbac.authorization.k8s.io";
 pub(super) struct Aggregation;
 
 fn selectors(value: &Value) -> Vec<LabelSelector> {
-    let list = value.pointer("/aggregationRule/clusterRoleSelectors");
+    let list = value.reach("/aggregationRule/clusterRoleSelectors");
     let list = list.and_then(Value::as_array).into_iter().flatten();
     list.map(LabelSelector::from_json).collect()
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::owned::{set_status, text};
 use super::{Context, Controller, Next};
 use crate::embedded::api::status::Status;
+use crate::embedded::reach::Reach as _;
 use crate::embedded::server::Server;
 use crate::embedded::store::{Change, ChangeKind};
 use crate::embedded::write::{Deletion, Options, now};
@@ -138,7 +139,7 @@ impl Controller for Availability {
             return Ok(Next::Done);
         };
         let value = object.value();
-        let service = value.pointer("/spec/service").filter(|one| one.is_object());
+        let service = value.reach("/spec/service").filter(|one| one.is_object());
         let (is, reason, message) = match service {
             None => (
                 "True",
@@ -158,9 +159,7 @@ impl Controller for Availability {
                 }
             }
         };
-        let old = value
-            .pointer("/status/conditions")
-            .and_then(Value::as_array);
+        let old = value.reach("/status/conditions").and_then(Value::as_array);
         let mut list = old.cloned().unwrap_or_default();
         let at = list
             .iter()

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::owned::{is_going, number, set_status, text};
 use super::{Context, Controller, Event, Next};
 use crate::embedded::api::status::Status;
+use crate::embedded::reach::Reach as _;
 use crate::embedded::store::Change;
 use crate::embedded::write::{self, Options, Part};
 
@@ -67,12 +68,12 @@ impl Controller for Autoscalers {
         };
         let now = scaled
             .value()
-            .pointer("/spec/replicas")
+            .reach("/spec/replicas")
             .and_then(Value::as_i64)
             .unwrap_or(1);
         let (wanted, why) = bounded(&value, now);
         let mut status = json!({
-            "observedGeneration": value.pointer("/metadata/generation"),
+            "observedGeneration": value.reach("/metadata/generation"),
             "currentReplicas": number(&scaled.value(), "/status/replicas"),
             "desiredReplicas": wanted,
         });
@@ -133,7 +134,7 @@ impl Controller for Autoscalers {
 /// How many there should be by the bounds alone, and why.
 fn bounded(scaler: &Value, now: i64) -> (i64, &'static str) {
     let least = scaler
-        .pointer("/spec/minReplicas")
+        .reach("/spec/minReplicas")
         .and_then(Value::as_i64)
         .unwrap_or(1);
     let most = number(scaler, "/spec/maxReplicas");
@@ -147,9 +148,7 @@ fn bounded(scaler: &Value, now: i64) -> (i64, &'static str) {
 }
 
 fn condition(scaler: &Value, kind: &str, state: &str, reason: &str, message: &str) -> Value {
-    let before = scaler
-        .pointer("/status/conditions")
-        .and_then(Value::as_array);
+    let before = scaler.reach("/status/conditions").and_then(Value::as_array);
     let same = before
         .into_iter()
         .flatten()

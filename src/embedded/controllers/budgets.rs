@@ -6,6 +6,7 @@ use super::owned::{is_going, portion, set_status, text};
 use super::{Context, Controller, Next};
 use crate::embedded::api::selector::LabelSelector;
 use crate::embedded::api::status::Status;
+use crate::embedded::reach::Reach as _;
 use crate::embedded::store::Change;
 use crate::embedded::write;
 
@@ -68,7 +69,7 @@ impl Controller for Budgets {
         let desired = desired_of(&value, expected);
         // Evictions that were allowed count as disruptions until their pods are seen to go.
         let told = value
-            .pointer("/status/disruptedPods")
+            .reach("/status/disruptedPods")
             .and_then(Value::as_object);
         let mut disrupted = json!({});
         let mut pending = 0;
@@ -87,11 +88,11 @@ impl Controller for Budgets {
         };
         let condition = json!({
             "type": "DisruptionAllowed", "status": state, "reason": reason, "message": "",
-            "observedGeneration": value.pointer("/metadata/generation"),
+            "observedGeneration": value.reach("/metadata/generation"),
             "lastTransitionTime": since(&value, state),
         });
         let status = json!({
-            "observedGeneration": value.pointer("/metadata/generation"),
+            "observedGeneration": value.reach("/metadata/generation"),
             "currentHealthy": healthy, "desiredHealthy": desired, "expectedPods": expected,
             "disruptionsAllowed": allowed, "conditions": [condition], "disruptedPods": disrupted,
         });
@@ -102,22 +103,22 @@ impl Controller for Budgets {
 
 /// An empty selector covers all pods of the namespace; none at all covers none.
 fn selector_of(budget: &Value) -> Option<LabelSelector> {
-    let selector = budget.pointer("/spec/selector")?;
+    let selector = budget.reach("/spec/selector")?;
     selector
         .is_object()
         .then(|| LabelSelector::from_json(selector))
 }
 
 fn desired_of(budget: &Value, expected: i64) -> i64 {
-    if let Some(most) = budget.pointer("/spec/maxUnavailable") {
+    if let Some(most) = budget.reach("/spec/maxUnavailable") {
         return (expected - portion(Some(most), expected, true)).max(0);
     }
-    portion(budget.pointer("/spec/minAvailable"), expected, true)
+    portion(budget.reach("/spec/minAvailable"), expected, true)
 }
 
 /// Since when the condition is as it is.
 fn since(budget: &Value, state: &str) -> String {
-    let before = budget.pointer("/status/conditions/0");
+    let before = budget.reach("/status/conditions/0");
     match before {
         Some(before) if text(before, "/status") == state => {
             text(before, "/lastTransitionTime").to_owned()

@@ -10,6 +10,7 @@ use super::owned::{set_status, text};
 use super::{Context, Controller, Next};
 use crate::embedded::api::status::Status;
 use crate::embedded::home::Home;
+use crate::embedded::reach::Reach as _;
 use crate::embedded::store::{Change, ChangeKind};
 use crate::error::Result;
 use crate::pki::{Issuer, Key, Purposes, Validity};
@@ -47,9 +48,7 @@ impl Controller for Certificates {
         };
         let value = object.value();
         let has = |name: &str| {
-            let list = value
-                .pointer("/status/conditions")
-                .and_then(Value::as_array);
+            let list = value.reach("/status/conditions").and_then(Value::as_array);
             let mut list = list.into_iter().flatten();
             list.any(|one| text(one, "/type") == name && text(one, "/status") != "False")
         };
@@ -63,9 +62,7 @@ impl Controller for Certificates {
         let status = match sign(home, &value) {
             Ok(pem) => json!({"certificate": STANDARD.encode(pem)}),
             Err(error) => {
-                let list = value
-                    .pointer("/status/conditions")
-                    .and_then(Value::as_array);
+                let list = value.reach("/status/conditions").and_then(Value::as_array);
                 let mut list = list.cloned().unwrap_or_default();
                 let now = crate::embedded::write::now();
                 list.push(json!({
@@ -96,7 +93,7 @@ fn sign(home: &Home, value: &Value) -> Result<String> {
         .decode(text(value, "/spec/request"))
         .unwrap_or_default();
     let request = String::from_utf8_lossy(&request).into_owned();
-    let usages = value.pointer("/spec/usages").and_then(Value::as_array);
+    let usages = value.reach("/spec/usages").and_then(Value::as_array);
     let asks = |usage: &str| {
         let mut list = usages.into_iter().flatten();
         list.any(|one| one.as_str() == Some(usage))
@@ -110,7 +107,7 @@ fn sign(home: &Home, value: &Value) -> Result<String> {
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs());
     let mut validity = Validity::days(now, DAYS);
-    let seconds = value.pointer("/spec/expirationSeconds");
+    let seconds = value.reach("/spec/expirationSeconds");
     if let Some(seconds) = seconds.and_then(Value::as_u64) {
         validity.until = validity.until.min(now.saturating_add(seconds));
     }

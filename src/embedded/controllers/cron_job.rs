@@ -11,6 +11,7 @@ use super::owned::{is_going, is_of, number, owner_key, owner_reference, set_stat
 use super::{Context, Controller, Event, Next};
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::Status;
+use crate::embedded::reach::Reach as _;
 use crate::embedded::store::{Change, Object};
 use crate::embedded::write::{self, Deletion, Options, Propagation};
 
@@ -57,9 +58,7 @@ impl Controller for CronJobs {
 
 fn is_finished(job: &Object, kind: &str) -> bool {
     let value = job.value();
-    let conditions = value
-        .pointer("/status/conditions")
-        .and_then(Value::as_array);
+    let conditions = value.reach("/status/conditions").and_then(Value::as_array);
     conditions
         .into_iter()
         .flatten()
@@ -75,7 +74,7 @@ async fn run_due(
     own: &[Arc<Object>],
 ) -> Result<(Option<Timestamp>, Option<Duration>), Status> {
     let value = object.value();
-    if value.pointer("/spec/suspend") == Some(&Value::Bool(true)) {
+    if value.reach("/spec/suspend") == Some(&Value::Bool(true)) {
         return Ok((None, None));
     }
     let zone = match text(&value, "/spec/timeZone") {
@@ -119,7 +118,7 @@ async fn run_due(
         return Ok((None, until(now)));
     };
     let limit = value
-        .pointer("/spec/startingDeadlineSeconds")
+        .reach("/spec/startingDeadlineSeconds")
         .and_then(Value::as_i64);
     if limit.is_some_and(|limit| now.as_second() - due.as_second() > limit) {
         return Ok((None, until(now)));
@@ -145,7 +144,7 @@ async fn run_due(
     }
     let name = format!("{}-{}", object.name(), due.as_second() / 60);
     let template = value
-        .pointer("/spec/jobTemplate")
+        .reach("/spec/jobTemplate")
         .cloned()
         .unwrap_or_default();
     let mut job = json!({
@@ -192,7 +191,7 @@ async fn clean_up(
         ("Failed", "failedJobsHistoryLimit"),
     ] {
         let Some(limit) = value
-            .pointer(&format!("/spec/{limit}"))
+            .reach(&format!("/spec/{limit}"))
             .and_then(Value::as_u64)
         else {
             continue;

@@ -11,6 +11,7 @@ use super::owned::{
 use super::{Context, Controller, Next, Pod, revisions, template};
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::Status;
+use crate::embedded::reach::Reach as _;
 use crate::embedded::scheduler::{self, Node};
 use crate::embedded::store::{Change, ChangeKind, Object};
 
@@ -46,7 +47,7 @@ impl Controller for DaemonSets {
             return Ok(Next::Done);
         };
         let value = object.value();
-        let template = value.pointer("/spec/template").cloned().unwrap_or_default();
+        let template = value.reach("/spec/template").cloned().unwrap_or_default();
         let hash = template::hash(&template, 0);
         let name = format!("{}-{hash}", object.name());
         revisions::keep(context, &kind, &object, &name, &template, HASH, NAME).await?;
@@ -70,7 +71,7 @@ fn is_heartbeat(change: &Change) -> bool {
     };
     let (old, new) = (before.value(), change.object.value());
     old.get("spec") == new.get("spec")
-        && old.pointer("/metadata/labels") == new.pointer("/metadata/labels")
+        && old.reach("/metadata/labels") == new.reach("/metadata/labels")
 }
 
 /// The nodes that take a daemon's pod.
@@ -151,7 +152,7 @@ async fn manage(
         return Ok(());
     }
     let as_number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-    let rolling = value.pointer("/spec/updateStrategy/rollingUpdate/maxUnavailable");
+    let rolling = value.reach("/spec/updateStrategy/rollingUpdate/maxUnavailable");
     let allowed = portion(rolling, as_number(places.len()), true).max(1);
     let missing = places.len()
         - pods
@@ -181,7 +182,7 @@ async fn create(
     hash: &str,
 ) -> Result<(), Status> {
     let value = object.value();
-    let mut template = value.pointer("/spec/template").cloned().unwrap_or_default();
+    let mut template = value.reach("/spec/template").cloned().unwrap_or_default();
     tolerate(&mut template);
     let mut pod = template::pod(&template, owner_reference(kind, &value));
     let term =

@@ -7,6 +7,7 @@ use super::{Context, Controller, Next};
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::selector::LabelSelector;
 use crate::embedded::api::status::Status;
+use crate::embedded::reach::Reach as _;
 use crate::embedded::store::{Change, Object};
 use crate::embedded::write::{Deletion, Options, Part};
 
@@ -35,7 +36,7 @@ impl Controller for Endpoints {
             .objects;
         let covers = |service: &Object| {
             let value = service.value();
-            let selector = value.pointer("/spec/selector").filter(|s| !is_empty(s));
+            let selector = value.reach("/spec/selector").filter(|s| !is_empty(s));
             let selector = selector.map(LabelSelector::from_map);
             selector.is_some_and(|selector| {
                 let before = change.before.as_ref();
@@ -53,7 +54,7 @@ impl Controller for Endpoints {
             return forget(context, key).await;
         };
         let value = service.value();
-        let selector = value.pointer("/spec/selector").filter(|s| !is_empty(s));
+        let selector = value.reach("/spec/selector").filter(|s| !is_empty(s));
         let Some(selector) = selector.map(LabelSelector::from_map) else {
             return Ok(Next::Done);
         };
@@ -71,7 +72,7 @@ impl Controller for Endpoints {
                 .collect()
         };
         places.sort_by(|a, b| a.name.cmp(&b.name));
-        let early = value.pointer("/spec/publishNotReadyAddresses") == Some(&Value::Bool(true));
+        let early = value.reach("/spec/publishNotReadyAddresses") == Some(&Value::Bool(true));
         let ports = ports_of(&value, &places);
         ensure_endpoints(context, &service, &places, &ports, early).await?;
         ensure_slices(context, &kind, &service, &places, &ports, early).await?;
@@ -115,7 +116,7 @@ impl Place {
 
 /// A service's ports as its pods have them.
 fn ports_of(service: &Value, places: &[Place]) -> Vec<Value> {
-    let ports = service.pointer("/spec/ports").and_then(Value::as_array);
+    let ports = service.reach("/spec/ports").and_then(Value::as_array);
     let ports = ports.into_iter().flatten().map(|port| {
         let number = match port.get("targetPort") {
             Some(Value::String(name)) => places
@@ -139,7 +140,7 @@ fn ports_of(service: &Value, places: &[Place]) -> Vec<Value> {
 }
 
 fn named_port(pod: &Value, name: &str) -> Option<Value> {
-    let containers = pod.pointer("/spec/containers")?.as_array()?;
+    let containers = pod.reach("/spec/containers")?.as_array()?;
     let ports = containers
         .iter()
         .filter_map(|container| container.get("ports")?.as_array())
@@ -253,7 +254,7 @@ async fn ensure_endpoints(
         }
     }
     let mut labels = value
-        .pointer("/metadata/labels")
+        .reach("/metadata/labels")
         .cloned()
         .unwrap_or_else(|| json!({}));
     json_patch::merge(
@@ -309,7 +310,7 @@ async fn ensure_slices(
             at => format!("{}-{suffix}{at}", service.name()),
         };
         let mut labels = value
-            .pointer("/metadata/labels")
+            .reach("/metadata/labels")
             .cloned()
             .unwrap_or_else(|| json!({}));
         json_patch::merge(

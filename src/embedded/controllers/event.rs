@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::Context;
 use crate::embedded::api::registry::Kind;
+use crate::embedded::reach::Reach as _;
 use crate::embedded::store::Object;
 use crate::embedded::write::{self, Options, Part};
 
@@ -27,7 +28,7 @@ impl Event<'_> {
         };
         let value = object.value();
         let uid = value
-            .pointer("/metadata/uid")
+            .reach("/metadata/uid")
             .and_then(Value::as_str)
             .unwrap_or_default();
         let namespace = match object.namespace() {

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::owned::text;
 use super::{Context, Controller, Event, Next};
 use crate::embedded::api::status::Status;
+use crate::embedded::reach::Reach as _;
 use crate::embedded::scheduler::{Taint, is_tolerated};
 use crate::embedded::store::{Change, ChangeKind, Object};
 use crate::embedded::write::{self, Deletion, Options, Part};
@@ -98,7 +99,7 @@ fn taints_of(node: &Object) -> Vec<Taint> {
         return Vec::new();
     }
     let value = node.value();
-    let taints = value.pointer("/spec/taints").and_then(Value::as_array);
+    let taints = value.reach("/spec/taints").and_then(Value::as_array);
     let read = |taint: &Value| Taint {
         key: text(taint, "/key").to_owned(),
         value: text(taint, "/value").to_owned(),
@@ -110,7 +111,7 @@ fn taints_of(node: &Object) -> Vec<Taint> {
 
 /// How long a pod endures the taints of its node; `None` if they don't trouble it.
 fn patience(pod: &Value, taints: &[Taint]) -> Option<Duration> {
-    let tolerations = pod.pointer("/spec/tolerations").and_then(Value::as_array);
+    let tolerations = pod.reach("/spec/tolerations").and_then(Value::as_array);
     let mut least = None;
     for taint in taints {
         let tolerating = tolerations
@@ -153,7 +154,7 @@ async fn evict(context: &Context, pod: &Object) -> Result<(), Status> {
             "reason": "DeletionByTaintManager", "message": "Taint manager: deleting due to NoExecute taint",
         });
         let conditions = value
-            .pointer_mut("/status/conditions")
+            .reach_mut("/status/conditions")
             .and_then(Value::as_array_mut);
         if let Some(conditions) = conditions {
             conditions.retain(|condition| text(condition, "/type") != "DisruptionTarget");

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::owned::{is_going, set_free, text};
 use crate::embedded::api::registry::Kind;
+use crate::embedded::reach::Reach as _;
 use crate::embedded::server::Server;
 use crate::embedded::store::{Change, ChangeKind, Object};
 use crate::embedded::write::{Deletion, Options, Part, Propagation};
@@ -166,7 +167,7 @@ impl Graph {
 
 fn has_finalizer(value: &Value, name: &str) -> bool {
     let list = value
-        .pointer("/metadata/finalizers")
+        .reach("/metadata/finalizers")
         .and_then(Value::as_array);
     list.into_iter()
         .flatten()
@@ -205,7 +206,7 @@ async fn check_owners(
         return Ok(());
     }
     let owners = value
-        .pointer("/metadata/ownerReferences")
+        .reach("/metadata/ownerReferences")
         .and_then(Value::as_array);
     let owners = owners.cloned().unwrap_or_default();
     let lives = |owner: &Value| is_there(server, object.namespace(), owner);
@@ -253,7 +254,7 @@ fn find_owner(server: &Server, namespace: &str, owner: &Value) -> Option<Option<
 /// Whether an object has another owner that stays.
 fn has_other_owner(server: &Server, inner: &Object, value: &Value, uid: &str) -> bool {
     let owners = value
-        .pointer("/metadata/ownerReferences")
+        .reach("/metadata/ownerReferences")
         .and_then(Value::as_array);
     let others = owners.into_iter().flatten();
     others
@@ -269,7 +270,7 @@ fn has_other_owner(server: &Server, inner: &Object, value: &Value, uid: &str) ->
 /// Whether an owner waits for this object's end.
 fn blocks(value: &Value, uid: &str) -> bool {
     let owners = value
-        .pointer("/metadata/ownerReferences")
+        .reach("/metadata/ownerReferences")
         .and_then(Value::as_array);
     let mut owners = owners.into_iter().flatten();
     owners.any(|owner| {
@@ -331,7 +332,7 @@ async fn settle(
         .remove(&(Arc::from(kind.bucket()), object.key().to_owned()));
     let edit = |value: &mut Value| {
         let list = value
-            .pointer_mut("/metadata/finalizers")
+            .reach_mut("/metadata/finalizers")
             .and_then(Value::as_array_mut);
         if let Some(list) = list {
             list.retain(|finalizer| finalizer != "foregroundDeletion" && finalizer != "orphan");

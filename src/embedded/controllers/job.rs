@@ -12,6 +12,7 @@ use super::owned::{
 use super::{Context, Controller, Event, Next, Pod, template};
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::Status;
+use crate::embedded::reach::Reach as _;
 use crate::embedded::store::{Change, Object};
 use crate::embedded::write::{self, Deletion, Options, Propagation};
 
@@ -57,7 +58,7 @@ impl Controller for Jobs {
 /// When a job ended, if it has.
 fn end_of(value: &Value) -> Option<jiff::Timestamp> {
     let conditions = value
-        .pointer("/status/conditions")
+        .reach("/status/conditions")
         .and_then(Value::as_array)?;
     let ended = conditions.iter().find(|condition| {
         matches!(text(condition, "/type"), "Complete" | "Failed")
@@ -75,7 +76,7 @@ async fn expire(
 ) -> Result<Next, Status> {
     let value = object.value();
     let Some(time) = value
-        .pointer("/spec/ttlSecondsAfterFinished")
+        .reach("/spec/ttlSecondsAfterFinished")
         .and_then(Value::as_i64)
     else {
         return Ok(Next::Done);
@@ -118,10 +119,10 @@ impl Job<'_> {
         let (succeeded, failed) = (by_phase("Succeeded"), by_phase("Failed"));
         let wanted = self
             .value
-            .pointer("/spec/completions")
+            .reach("/spec/completions")
             .and_then(Value::as_u64);
         let wanted = wanted.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
-        let suspended = self.value.pointer("/spec/suspend") == Some(&Value::Bool(true));
+        let suspended = self.value.reach("/spec/suspend") == Some(&Value::Bool(true));
         let limit = usize::try_from(number(&self.value, "/spec/backoffLimit")).unwrap_or(0);
         let complete = match wanted {
             Some(wanted) => succeeded >= wanted,
@@ -187,7 +188,7 @@ impl Job<'_> {
 
     /// The first rule of the policy for success that is met.
     fn met_rule(&self, pods: &[Arc<Pod>]) -> Option<usize> {
-        let rules = self.value.pointer("/spec/successPolicy/rules")?;
+        let rules = self.value.reach("/spec/successPolicy/rules")?;
         let done = succeeded_indexes(pods);
         let met = |rule: &Value| {
             let (count, all) = match rule.get("succeededIndexes").and_then(Value::as_str) {
@@ -208,7 +209,7 @@ impl Job<'_> {
     fn deadline(&self) -> (bool, Option<Duration>) {
         let limit = self
             .value
-            .pointer("/spec/activeDeadlineSeconds")
+            .reach("/spec/activeDeadlineSeconds")
             .and_then(Value::as_i64);
         let start: Option<jiff::Timestamp> = text(&self.value, "/status/startTime").parse().ok();
         let (Some(limit), Some(start)) = (limit, start) else {
@@ -224,7 +225,7 @@ impl Job<'_> {
     async fn create_one(&self) -> Result<(), Status> {
         let template = self
             .value
-            .pointer("/spec/template")
+            .reach("/spec/template")
             .cloned()
             .unwrap_or_default();
         let mut pod = template::pod(&template, owner_reference(self.kind, &self.value));
@@ -345,7 +346,7 @@ impl Job<'_> {
         if !conditions.is_empty() {
             let list = self
                 .value
-                .pointer("/status/conditions")
+                .reach("/status/conditions")
                 .and_then(Value::as_array);
             let mut list = list.cloned().unwrap_or_default();
             list.extend_from_slice(conditions);

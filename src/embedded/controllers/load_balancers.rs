@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::owned::{is_going, set_status, text};
 use super::{Context, Controller, Event, Next};
 use crate::embedded::api::status::Status;
+use crate::embedded::reach::Reach as _;
 use crate::embedded::store::Change;
 
 const NAME: &str = "service-controller";
@@ -38,10 +39,10 @@ impl Controller for LoadBalancers {
             return Ok(Next::Done);
         };
         let value = object.value();
-        if is_going(&value) || value.pointer("/spec/loadBalancerClass").is_some() {
+        if is_going(&value) || value.reach("/spec/loadBalancerClass").is_some() {
             return Ok(Next::Done);
         }
-        let has = value.pointer("/status/loadBalancer/ingress/0").is_some();
+        let has = value.reach("/status/loadBalancer/ingress/0").is_some();
         match (text(&value, "/spec/type") == "LoadBalancer", has) {
             (true, false) => {
                 let address = match text(&value, "/spec/loadBalancerIP") {

@@ -24,6 +24,7 @@ mod history;
 mod job;
 mod load_balancers;
 mod namespace;
+mod node_health;
 mod owned;
 pub(super) mod pods;
 mod quotas;
@@ -87,6 +88,10 @@ pub(super) fn spawn(server: &Server) -> Running {
     tasks.spawn(runtime::run(
         context.clone(),
         eviction::Evictions::default(),
+    ));
+    tasks.spawn(runtime::run(
+        context.clone(),
+        node_health::NodeHealth::default(),
     ));
     tasks.spawn(runtime::run(
         context.clone(),

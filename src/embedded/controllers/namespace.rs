@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::Status;
+use crate::embedded::reach::Reach as _;
 use crate::embedded::server::Server;
 use crate::embedded::store::{ChangeKind, Object};
 use crate::embedded::write::{Deletion, Options, Part, Propagation, now};
@@ -87,7 +88,7 @@ impl Left {
             .insert(format!("{}{group}", kind.plural), objects.len());
         for object in objects {
             let value = object.value();
-            let list = value.pointer("/metadata/finalizers");
+            let list = value.reach("/metadata/finalizers");
             let names = list.and_then(Value::as_array).into_iter().flatten();
             for name in names.filter_map(Value::as_str) {
                 *self.by_finalizer.entry(name.to_owned()).or_default() += 1;

@@ -7,25 +7,23 @@ use serde_json::{Value, json};
 use super::{Context, Pod};
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::Status;
+use crate::embedded::reach::Reach as _;
 use crate::embedded::store::Object;
 use crate::embedded::write::{Deletion, Options, Part};
 
 /// A text in a value; empty if it is not there.
 pub(super) fn text<'a>(value: &'a Value, at: &str) -> &'a str {
-    value
-        .pointer(at)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
+    value.reach(at).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// A number in a value; zero if it is not there.
 pub(super) fn number(value: &Value, at: &str) -> i64 {
-    value.pointer(at).and_then(Value::as_i64).unwrap_or(0)
+    value.reach(at).and_then(Value::as_i64).unwrap_or(0)
 }
 
 /// Whether an object is on its way out.
 pub(super) fn is_going(value: &Value) -> bool {
-    value.pointer("/metadata/deletionTimestamp").is_some()
+    value.reach("/metadata/deletionTimestamp").is_some()
 }
 
 /// A reference to the object that controls another.

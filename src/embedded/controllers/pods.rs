@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 
 use crate::embedded::quantity;
+use crate::embedded::reach::Reach as _;
 use crate::embedded::server::Server;
 use crate::embedded::store::{Change, ChangeKind, Object, Watch};
 
@@ -46,7 +47,7 @@ pub(in crate::embedded) struct Pushes {
 impl Pushes {
     fn read(pod: &Value) -> Option<Box<Self>> {
         let list = |value: &Value, at: &str| -> Vec<Value> {
-            let list = value.pointer(at).and_then(Value::as_array);
+            let list = value.reach(at).and_then(Value::as_array);
             list.cloned().unwrap_or_default()
         };
         let away = "/spec/affinity/podAntiAffinity/requiredDuringSchedulingIgnoredDuringExecution";
@@ -61,7 +62,7 @@ impl Pushes {
 /// The ports of its node that a pod wants.
 pub(in crate::embedded) fn host_ports(pod: &Value) -> Vec<i64> {
     fn list<'a>(value: &'a Value, at: &str) -> impl Iterator<Item = &'a Value> {
-        let list = value.pointer(at).and_then(Value::as_array);
+        let list = value.reach(at).and_then(Value::as_array);
         list.into_iter().flatten()
     }
     let ports = list(pod, "/spec/containers").flat_map(|container| list(container, "/ports"));
@@ -91,7 +92,7 @@ impl Pod {
     fn read(object: &Arc<Object>) -> Self {
         let value = object.value();
         let text = |at: &str| -> Box<str> {
-            let text = value.pointer(at).and_then(Value::as_str);
+            let text = value.reach(at).and_then(Value::as_str);
             text.unwrap_or_default().into()
         };
         let (ready, ready_since) = readiness(&value);
@@ -110,7 +111,7 @@ impl Pod {
                 .controller()
                 .is_some_and(|owner| &*owner.kind == "Job"),
             scheduler: text("/spec/schedulerName"),
-            gated: value.pointer("/spec/schedulingGates/0").is_some(),
+            gated: value.reach("/spec/schedulingGates/0").is_some(),
             pushes: Pushes::read(&value),
             created: text("/metadata/creationTimestamp"),
             asks: asks_of(&value),
@@ -129,9 +130,7 @@ impl Pod {
 }
 
 fn readiness(value: &Value) -> (bool, i64) {
-    let conditions = value
-        .pointer("/status/conditions")
-        .and_then(Value::as_array);
+    let conditions = value.reach("/status/conditions").and_then(Value::as_array);
     let ready = conditions
         .into_iter()
         .flatten()
@@ -150,12 +149,12 @@ fn readiness(value: &Value) -> (bool, i64) {
 
 fn asks_of(value: &Value) -> Usage {
     let sum = |name: &str, list: &str| -> Vec<i128> {
-        let containers = value.pointer(list).and_then(Value::as_array);
+        let containers = value.reach(list).and_then(Value::as_array);
         containers
             .into_iter()
             .flatten()
             .map(|container| {
-                let asked = container.pointer(&format!("/resources/requests/{name}"));
+                let asked = container.reach(&format!("/resources/requests/{name}"));
                 asked.and_then(quantity::of).unwrap_or(0)
             })
             .collect()

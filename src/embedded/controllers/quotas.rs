@@ -7,6 +7,7 @@ use super::{Context, Controller, Next};
 use crate::embedded::admission::quota;
 use crate::embedded::api::status::Status;
 
+use crate::embedded::reach::Reach as _;
 use crate::embedded::store::Change;
 
 const NAME: &str = "resourcequota-controller";
@@ -54,7 +55,7 @@ impl Controller for Quotas {
         if is_going(&value) {
             return Ok(Next::Done);
         }
-        let hard = value.pointer("/spec/hard").and_then(Value::as_object);
+        let hard = value.reach("/spec/hard").and_then(Value::as_object);
         let hard = hard.cloned().unwrap_or_default();
         let used = quota::used(&context.server, object.namespace(), &value, &hard);
         let status = json!({"hard": hard, "used": used});

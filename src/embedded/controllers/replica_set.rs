@@ -11,6 +11,7 @@ use super::owned::{
 use super::{Context, Controller, Event, Next, Pod, adoption, template};
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::Status;
+use crate::embedded::reach::Reach as _;
 use crate::embedded::store::{Change, Object};
 use crate::embedded::write::now;
 
@@ -107,7 +108,7 @@ impl ReplicaSets {
         wanted: usize,
     ) -> Result<(), Status> {
         let value = object.value();
-        let Some(template) = value.pointer("/spec/template") else {
+        let Some(template) = value.reach("/spec/template") else {
             return Ok(());
         };
         let told = active.len().abs_diff(wanted) <= TOLD;
@@ -173,7 +174,7 @@ impl ReplicaSets {
         let all = context.pods.owned_by(text(&value, "/metadata/uid"));
         let pods: Vec<_> = all.iter().filter(|pod| pod.is_active()).collect();
         let labels = value
-            .pointer("/spec/template/metadata/labels")
+            .reach("/spec/template/metadata/labels")
             .and_then(Value::as_object);
         let labelled = pods.iter().filter(|pod| {
             let same = |(name, label): (&String, &Value)| pod.object.label(name) == label.as_str();
@@ -218,9 +219,7 @@ impl ReplicaSets {
 /// The conditions with the one that tells why pods cannot be made, as long as they cannot.
 fn conditions(value: &Value, failure: Option<&str>) -> Value {
     const KIND: &str = "ReplicaFailure";
-    let list = value
-        .pointer("/status/conditions")
-        .and_then(Value::as_array);
+    let list = value.reach("/status/conditions").and_then(Value::as_array);
     let mut list = list.cloned().unwrap_or_default();
     let at = list.iter().position(|one| text(one, "/type") == KIND);
     match (failure, at) {

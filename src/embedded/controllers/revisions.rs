@@ -8,6 +8,7 @@ use super::Context;
 use super::owned::{is_of, number, owner_reference, text};
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::Status;
+use crate::embedded::reach::Reach as _;
 use crate::embedded::store::Object;
 use crate::embedded::write::{Deletion, Options, Part};
 
@@ -50,7 +51,7 @@ pub(super) async fn keep(
             if let Some(data) = data.as_object_mut() {
                 data.insert("$patch".to_owned(), "replace".into());
             }
-            let mut labels = template.pointer("/metadata/labels").cloned();
+            let mut labels = template.reach("/metadata/labels").cloned();
             let labels = labels.get_or_insert_with(|| json!({}));
             let hash = name.rsplit('-').next().unwrap_or_default();
             json_patch::merge(labels, &json!({label: hash}));
@@ -67,7 +68,7 @@ pub(super) async fn keep(
         }
     }
     let limit = value
-        .pointer("/spec/revisionHistoryLimit")
+        .reach("/spec/revisionHistoryLimit")
         .and_then(Value::as_u64);
     let limit = usize::try_from(limit.unwrap_or(10))
         .unwrap_or(usize::MAX)
@@ -85,7 +86,7 @@ pub(super) async fn keep(
 pub(super) fn template_of(context: &Context, namespace: &str, name: &str) -> Option<Value> {
     let revisions = context.kind("apps", "controllerrevisions").ok()?;
     let revision = context.server.get(&revisions, namespace, name)?;
-    let mut template = revision.value().pointer("/data/spec/template")?.clone();
+    let mut template = revision.value().reach("/data/spec/template")?.clone();
     template.as_object_mut()?.shift_remove("$patch");
     Some(template)
 }

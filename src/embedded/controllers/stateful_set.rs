@@ -11,6 +11,7 @@ use super::owned::{
 use super::{Context, Controller, Next, Pod, adoption, revisions, template};
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::Status;
+use crate::embedded::reach::Reach as _;
 use crate::embedded::store::{Change, Object};
 use crate::embedded::write::Options;
 
@@ -151,7 +152,7 @@ async fn create(
         .flatten();
     let revision = if earlier.is_some() { current } else { revision };
     let template = earlier
-        .or_else(|| value.pointer("/spec/template").cloned())
+        .or_else(|| value.reach("/spec/template").cloned())
         .unwrap_or_default();
     let name = format!("{}-{at}", object.name());
     let mut pod = template::pod(&template, owner_reference(kind, &value));
@@ -162,11 +163,11 @@ async fn create(
         &mut pod,
         &json!({
             "metadata": {"name": name, "labels": labels},
-            "spec": {"hostname": name, "subdomain": value.pointer("/spec/serviceName").cloned()},
+            "spec": {"hostname": name, "subdomain": value.reach("/spec/serviceName").cloned()},
         }),
     );
     let claims = value
-        .pointer("/spec/volumeClaimTemplates")
+        .reach("/spec/volumeClaimTemplates")
         .and_then(Value::as_array);
     for claim in claims.into_iter().flatten() {
         let own = text(claim, "/metadata/name");
@@ -201,10 +202,7 @@ async fn ensure_claim(
     {
         return Ok(());
     }
-    let labels = object
-        .value()
-        .pointer("/spec/selector/matchLabels")
-        .cloned();
+    let labels = object.value().reach("/spec/selector/matchLabels").cloned();
     let claim = json!({
         "metadata": {"name": name, "labels": labels.unwrap_or_else(|| json!({}))},
         "spec": claim.get("spec").cloned().unwrap_or_default(),
@@ -224,7 +222,7 @@ async fn ensure_revision(
     object: &Object,
 ) -> Result<String, Status> {
     let value = object.value();
-    let template = value.pointer("/spec/template").cloned().unwrap_or_default();
+    let template = value.reach("/spec/template").cloned().unwrap_or_default();
     let name = format!("{}-{}", object.name(), template::hash(&template, 0));
     let label = "controller.kubernetes.io/hash";
     revisions::keep(context, kind, object, &name, &template, label, NAME).await?;

@@ -1,5 +1,6 @@
 //! Pod templates: what a pod made from one says, and a short name for a template.
 
+use crate::embedded::reach::Reach as _;
 use serde_json::{Map, Value, json};
 
 const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
@@ -73,7 +74,7 @@ pub(super) fn same(a: &Value, b: &Value, label: &str) -> bool {
     let strip = |template: &Value| {
         let mut template = template.clone();
         if let Some(labels) = template
-            .pointer_mut("/metadata/labels")
+            .reach_mut("/metadata/labels")
             .and_then(Value::as_object_mut)
         {
             labels.shift_remove(label);

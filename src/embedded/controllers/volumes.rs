@@ -14,6 +14,7 @@ use crate::embedded::api::registry::Kind;
 use crate::embedded::api::selector::LabelSelector;
 use crate::embedded::api::status::Status;
 use crate::embedded::quantity;
+use crate::embedded::reach::Reach as _;
 use crate::embedded::store::{Change, ChangeKind, Object};
 use crate::embedded::write::{Deletion, Options, Part};
 
@@ -140,7 +141,7 @@ fn may_have_claims(text: &[u8]) -> bool {
 
 /// The keys of the claims that a pod uses.
 fn claims_of(pod: &Object, value: &Value) -> Vec<String> {
-    let volumes = value.pointer("/spec/volumes").and_then(Value::as_array);
+    let volumes = value.reach("/spec/volumes").and_then(Value::as_array);
     let mut keys = Vec::new();
     for volume in volumes.into_iter().flatten() {
         match text(volume, "/persistentVolumeClaim/claimName") {
@@ -181,7 +182,7 @@ async fn guard(
 ) -> Result<(), Status> {
     let value = object.value();
     let list = value
-        .pointer("/metadata/finalizers")
+        .reach("/metadata/finalizers")
         .and_then(Value::as_array);
     let mut list = list.cloned().unwrap_or_default();
     if list.iter().any(|own| own == name) == on {
@@ -285,7 +286,7 @@ enum Class {
 fn class_of(context: &Context, claim: &Value) -> Result<Class, Status> {
     let kind = context.kind("storage.k8s.io", "storageclasses")?;
     match claim
-        .pointer("/spec/storageClassName")
+        .reach("/spec/storageClassName")
         .and_then(Value::as_str)
     {
         Some("") => Ok(Class::None),
@@ -294,7 +295,7 @@ fn class_of(context: &Context, claim: &Value) -> Result<Class, Status> {
             let all = context.server.list(&kind, "").objects;
             let is_default = |class: &Arc<Object>| {
                 let value = class.value();
-                let notes = value.pointer("/metadata/annotations");
+                let notes = value.reach("/metadata/annotations");
                 notes
                     .and_then(|notes| notes.get(DEFAULT_CLASS))
                     .and_then(Value::as_str)
@@ -311,7 +312,7 @@ fn class_of(context: &Context, claim: &Value) -> Result<Class, Status> {
 }
 
 fn size_of(value: &Value, at: &str) -> i128 {
-    value.pointer(at).and_then(quantity::of).unwrap_or(0)
+    value.reach(at).and_then(quantity::of).unwrap_or(0)
 }
 
 /// The smallest free volume that a claim can have, or the one it is promised.
@@ -324,17 +325,15 @@ fn fitting(context: &Context, volumes: &Kind, claim: &Object) -> Option<Arc<Obje
         mode => mode.to_owned(),
     };
     let wanted = size_of(&value, "/spec/resources/requests/storage");
-    let ways = value.pointer("/spec/accessModes").and_then(Value::as_array);
-    let selector = value
-        .pointer("/spec/selector")
-        .map(LabelSelector::from_json);
+    let ways = value.reach("/spec/accessModes").and_then(Value::as_array);
+    let selector = value.reach("/spec/selector").map(LabelSelector::from_json);
     let mut best: Option<(i128, Arc<Object>)> = None;
     for volume in context.server.list(volumes, "").objects {
         let own = volume.value();
         if is_going(&own) || (!named.is_empty() && named != volume.name()) {
             continue;
         }
-        let promised = own.pointer("/spec/claimRef").is_some();
+        let promised = own.reach("/spec/claimRef").is_some();
         if promised {
             let uid = text(&own, "/spec/claimRef/uid");
             let same = text(&own, "/spec/claimRef/namespace") == claim.namespace()
@@ -345,7 +344,7 @@ fn fitting(context: &Context, volumes: &Kind, claim: &Object) -> Option<Arc<Obje
             }
             continue;
         }
-        let has = own.pointer("/spec/accessModes").and_then(Value::as_array);
+        let has = own.reach("/spec/accessModes").and_then(Value::as_array);
         let can = ways
             .into_iter()
             .flatten()
@@ -388,12 +387,12 @@ async fn provision(
             "finalizers": [VOLUME_GUARD],
         },
         "spec": {
-            "accessModes": value.pointer("/spec/accessModes"),
-            "capacity": {"storage": value.pointer("/spec/resources/requests/storage")},
+            "accessModes": value.reach("/spec/accessModes"),
+            "capacity": {"storage": value.reach("/spec/resources/requests/storage")},
             "claimRef": reference(claim, &value),
             "persistentVolumeReclaimPolicy": policy,
             "storageClassName": text(class, "/metadata/name"),
-            "volumeMode": value.pointer("/spec/volumeMode").cloned().unwrap_or_else(|| "Filesystem".into()),
+            "volumeMode": value.reach("/spec/volumeMode").cloned().unwrap_or_else(|| "Filesystem".into()),
             "csi": {"driver": provisioner, "volumeHandle": name},
         },
     });
@@ -437,7 +436,7 @@ async fn bind(
     let mut notes = json!({
         "pv.kubernetes.io/bind-completed": "yes", "pv.kubernetes.io/bound-by-controller": "yes",
     });
-    let by = own.pointer("/metadata/annotations");
+    let by = own.reach("/metadata/annotations");
     if let Some(by) = by.and_then(|notes| notes.get(PROVISIONED)) {
         json_patch::merge(
             &mut notes,
@@ -446,8 +445,8 @@ async fn bind(
     }
     let status = json!({
         "phase": "Bound",
-        "accessModes": own.pointer("/spec/accessModes"),
-        "capacity": own.pointer("/spec/capacity"),
+        "accessModes": own.reach("/spec/accessModes"),
+        "capacity": own.reach("/spec/capacity"),
     });
     let name = volume.name().to_owned();
     edit(context, claims, claim, &|value| {
@@ -490,7 +489,7 @@ async fn grow(
         _ => false,
     };
     if may {
-        let room = value.pointer("/spec/resources/requests/storage").cloned();
+        let room = value.reach("/spec/resources/requests/storage").cloned();
         let room = json!({"storage": room});
         edit(context, volumes, &volume, &|value| {
             json_patch::merge(value, &json!({"spec": {"capacity": room}}));

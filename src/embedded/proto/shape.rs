@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::table::{self, Field, Label, Merging, Message, Type, table};
 use crate::embedded::api::registry::Kind;
+use crate::embedded::reach::Reach as _;
 
 /// A place in an object.
 #[derive(Clone, Copy)]
@@ -181,9 +182,7 @@ impl<'a> Shape<'a> {
     /// The value a list key has where an item leaves it out.
     pub fn key_default(self, key: &str) -> Option<Value> {
         match self {
-            Self::Custom(schema) => schema
-                .pointer(&format!("/properties/{key}/default"))
-                .cloned(),
+            Self::Custom(schema) => schema.reach(&format!("/properties/{key}/default")).cloned(),
             _ if key == "protocol" => Some("TCP".into()),
             _ => None,
         }

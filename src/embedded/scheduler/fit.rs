@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::node::{Node, Taint};
 use crate::embedded::api::selector::LabelSelector;
 use crate::embedded::controllers::pods::{Index, Usage, host_ports};
+use crate::embedded::reach::Reach as _;
 
 /// What a pod wants of a node.
 pub(in crate::embedded) struct Wants {
@@ -46,7 +47,7 @@ pub(super) struct Neighbours {
 }
 
 fn list<'a>(value: &'a Value, at: &str) -> impl Iterator<Item = &'a Value> {
-    let list = value.pointer(at).and_then(Value::as_array);
+    let list = value.reach(at).and_then(Value::as_array);
     list.into_iter().flatten()
 }
 
@@ -131,13 +132,13 @@ impl Wants {
     /// Reads a pod or a pod template.
     pub(in crate::embedded) fn read(pod: &Value) -> Self {
         let namespace = pod
-            .pointer("/metadata/namespace")
+            .reach("/metadata/namespace")
             .and_then(Value::as_str)
             .unwrap_or_default();
-        let selector = pod.pointer("/spec/nodeSelector");
-        let required = pod.pointer(&format!("{NODE}/{REQUIRED}"));
+        let selector = pod.reach("/spec/nodeSelector");
+        let required = pod.reach(&format!("{NODE}/{REQUIRED}"));
         let preferred = format!("{NODE}/preferredDuringSchedulingIgnoredDuringExecution");
-        let labels = pod.pointer("/metadata/labels").and_then(Value::as_object);
+        let labels = pod.reach("/metadata/labels").and_then(Value::as_object);
         let nearness = |at: &str| -> Vec<Nearness> {
             let at = format!("/spec/affinity/{at}/{REQUIRED}");
             list(pod, &at)

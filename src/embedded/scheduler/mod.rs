@@ -16,6 +16,7 @@ use super::api::status::Status;
 use super::controllers::{Context, Controller, Event, Next};
 use super::store::{Change, ChangeKind, Object};
 use super::write::{self, Options, Part};
+use crate::embedded::reach::Reach as _;
 
 const NAME: &str = "default-scheduler";
 /// When so many nodes would do, no more are looked at.
@@ -91,9 +92,9 @@ impl Controller for Scheduler {
             return Ok(Next::Done);
         };
         let value = pod.value();
-        let at = value.pointer("/spec/nodeName").and_then(Value::as_str);
+        let at = value.reach("/spec/nodeName").and_then(Value::as_str);
         if at.is_some_and(|at| !at.is_empty())
-            || value.pointer("/metadata/deletionTimestamp").is_some()
+            || value.reach("/metadata/deletionTimestamp").is_some()
         {
             self.waiting.remove(key);
             return Ok(Next::Done);
@@ -209,7 +210,7 @@ async fn refuse(context: &Context, pod: &Object, why: &str) -> Result<(), Status
     let kind = context.kind("", "pods")?;
     let value = pod.value();
     let said = value
-        .pointer("/status/conditions/0/message")
+        .reach("/status/conditions/0/message")
         .and_then(Value::as_str);
     if said == Some(why) {
         return Ok(());

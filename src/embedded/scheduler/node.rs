@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::embedded::quantity;
+use crate::embedded::reach::Reach as _;
 use crate::embedded::store::Object;
 
 /// A mark that keeps pods away.
@@ -32,14 +33,14 @@ impl Node {
     /// Reads a node.
     pub(in crate::embedded) fn read(object: &Object) -> Self {
         let value = object.value();
-        let labels = value.pointer("/metadata/labels").and_then(Value::as_object);
+        let labels = value.reach("/metadata/labels").and_then(Value::as_object);
         let text = |value: &Value, name: &str| {
             let text = value.get(name).and_then(Value::as_str);
             text.unwrap_or_default().to_owned()
         };
-        let taints = value.pointer("/spec/taints").and_then(Value::as_array);
+        let taints = value.reach("/spec/taints").and_then(Value::as_array);
         let amount = |name: &str| {
-            let amount = value.pointer(&format!("/status/allocatable/{name}"));
+            let amount = value.reach(&format!("/status/allocatable/{name}"));
             amount.and_then(quantity::of)
         };
         Self {
@@ -58,7 +59,7 @@ impl Node {
                     effect: text(taint, "effect"),
                 })
                 .collect(),
-            unschedulable: value.pointer("/spec/unschedulable") == Some(&Value::Bool(true)),
+            unschedulable: value.reach("/spec/unschedulable") == Some(&Value::Bool(true)),
             cpu: amount("cpu"),
             memory: amount("memory"),
             pods: amount("pods"),

@@ -62,6 +62,7 @@ async fn serve(home: &Home, ready: impl FnOnce()) -> Result<()> {
         address: address.to_string(),
         authority: home.authority()?,
         keys: Some(home.clone()),
+        ..Settings::default()
     };
     let server = Server::start(store, settings, access)
         .await

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::embedded::api::registry::{Custom, Kind, Registry, Subresource};
+use crate::embedded::reach::Reach as _;
 use crate::embedded::server::Server;
 
 /// The group of these kinds.
@@ -61,7 +62,7 @@ pub(in crate::embedded) fn behaviour(
     name: &str,
 ) -> Vec<Value> {
     let entries = |value: &Value| {
-        let list = value.pointer(&format!("/spec/{plural}"));
+        let list = value.reach(&format!("/spec/{plural}"));
         list.and_then(Value::as_array).cloned().unwrap_or_default()
     };
     let mut all = Vec::new();
@@ -74,7 +75,7 @@ pub(in crate::embedded) fn behaviour(
     if let Some(kind) = server.kind(GROUP, &format!("cluster{plural}")) {
         for object in server.list(&kind, "").objects {
             let value = object.value();
-            if selects(value.pointer("/spec/selector"), namespace, name) {
+            if selects(value.reach("/spec/selector"), namespace, name) {
                 all.extend(entries(&value));
             }
         }

@@ -8,15 +8,18 @@ use serde_json::{Value, json};
 use super::own;
 use crate::embedded::api::status::Status;
 use crate::embedded::controllers::{Context, Controller, Next};
+use crate::embedded::reach::Reach as _;
 use crate::embedded::server::Server;
 use crate::embedded::store::Change;
 use crate::embedded::write::{self, Options, Part};
 
 const NAME: &str = "kwok-controller";
 const LEASES: &str = "kube-node-lease";
-/// How long a lease counts, in seconds, and how often it is renewed.
+/// How long a lease counts, in seconds.
 const LEASE: u64 = 40;
-const RENEW: Duration = Duration::from_secs(10);
+
+/// Whose signs of life are given here: KWOK's mark with another value than its own takes a node out of its hands.
+const MARK: &str = "/metadata/annotations/kwok.x-k8s.io~1node";
 
 /// Makes nodes ready.
 pub(in crate::embedded) struct Nodes;
@@ -37,8 +40,11 @@ impl Controller for Nodes {
         };
         let options = Options::controller(NAME);
         let value = node.value();
+        if !is_kept(&value) {
+            return Ok(Next::Done);
+        }
         if !has_status(&value) && !own::drive(&context.server, "Node") {
-            let wanted = status_of(context, node.name(), &value);
+            let wanted = status_of(&context.server, node.name(), &value);
             let edit = |value: &mut Value| {
                 if let Some(root) = value.as_object_mut() {
                     root.insert("status".to_owned(), wanted.clone());
@@ -50,72 +56,32 @@ impl Controller for Nodes {
                 .await?;
             renew(&context.server, node.name(), &value).await;
         }
-        sync_taints(context, key, &options).await?;
         Ok(Next::Done)
     }
 }
 
+/// Whether a node is given signs of life.
+fn is_kept(node: &Value) -> bool {
+    node.reach(MARK).is_none_or(|mark| mark == "fake")
+}
+
+/// Whether a node was given up because nothing was heard of it.
+fn is_given_up(node: &Value) -> bool {
+    let conditions = node.reach("/status/conditions").and_then(Value::as_array);
+    conditions.into_iter().flatten().any(|condition| {
+        let text = |name: &str| condition.get(name).and_then(Value::as_str);
+        text("type") == Some("Ready") && text("reason") == Some("NodeStatusUnknown")
+    })
+}
+
 fn has_status(value: &Value) -> bool {
-    let conditions = value
-        .pointer("/status/conditions")
-        .and_then(Value::as_array);
+    let conditions = value.reach("/status/conditions").and_then(Value::as_array);
     let is_ready = |c: &Value| c.get("type").and_then(Value::as_str) == Some("Ready");
     conditions.is_some_and(|list| list.iter().any(is_ready))
 }
 
-/// A node that can't take pods says so with a taint as well, as the node controller would have it.
-async fn sync_taints(context: &Context, key: &str, options: &Options) -> Result<(), Status> {
-    const CORDON: &str = "node.kubernetes.io/unschedulable";
-    let kind = context.kind("", "nodes")?;
-    let Some(node) = context.find(&kind, key) else {
-        return Ok(());
-    };
-    let value = node.value();
-    let taints = value.pointer("/spec/taints").and_then(Value::as_array);
-    let taints = taints.cloned().unwrap_or_default();
-    let is = |taint: &Value, key: &str| taint.get("key").and_then(Value::as_str) == Some(key);
-    let cordoned = value.pointer("/spec/unschedulable") == Some(&Value::Bool(true));
-    let ready = value
-        .pointer("/status/conditions")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .any(|c| {
-            c.get("type").and_then(Value::as_str) == Some("Ready")
-                && c.get("status").and_then(Value::as_str) == Some("True")
-        });
-    let mut wanted = taints.clone();
-    if ready {
-        wanted.retain(|taint| {
-            !is(taint, "node.kubernetes.io/not-ready")
-                && !is(taint, "node.kubernetes.io/unreachable")
-        });
-    }
-    match (cordoned, wanted.iter().any(|taint| is(taint, CORDON))) {
-        (true, false) => {
-            wanted.push(json!({"key": CORDON, "effect": "NoSchedule", "timeAdded": write::now()}));
-        }
-        (false, true) => wanted.retain(|taint| !is(taint, CORDON)),
-        _ => {}
-    }
-    if wanted == taints {
-        return Ok(());
-    }
-    let wanted = if wanted.is_empty() {
-        Value::Null
-    } else {
-        wanted.into()
-    };
-    let edit = |value: &mut Value| json_patch::merge(value, &json!({"spec": {"taints": wanted}}));
-    let server = &context.server;
-    server
-        .modify(&kind, "", node.name(), Part::Main, options, &edit)
-        .await?;
-    Ok(())
-}
-
 /// What a node says of itself where whoever made it said nothing.
-fn status_of(context: &Context, name: &str, value: &Value) -> Value {
+fn status_of(server: &Server, name: &str, value: &Value) -> Value {
     let now = write::now();
     let condition = |kind: &str, status: &str, reason: &str, message: &str| {
         json!({
@@ -126,7 +92,7 @@ fn status_of(context: &Context, name: &str, value: &Value) -> Value {
     let room = json!({
         "cpu": "1k", "memory": "1Ti", "pods": "1M", "ephemeral-storage": "1Ti", "hugepages-1Gi": "0", "hugepages-2Mi": "0",
     });
-    let version = context.server.settings().version.clone();
+    let version = server.settings().version.clone();
     let mut status = json!({
         "addresses": [{"type": "InternalIP", "address": address_of(name)}, {"type": "Hostname", "address": name}],
         "allocatable": room,
@@ -174,7 +140,13 @@ async fn renew(server: &Server, name: &str, node: &Value) {
     let now = jiff::Timestamp::now()
         .strftime("%Y-%m-%dT%H:%M:%S.%6fZ")
         .to_string();
-    if server.get(&kind, LEASES, name).is_some() {
+    if let Some(lease) = server.get(&kind, LEASES, name) {
+        // A node of somebody else's gives signs of life itself.
+        let lease = lease.value();
+        let holder = lease.reach("/spec/holderIdentity").and_then(Value::as_str);
+        if holder.is_some_and(|holder| holder != name) {
+            return;
+        }
         let edit =
             |value: &mut Value| json_patch::merge(value, &json!({"spec": {"renewTime": now}}));
         let _ = server
@@ -184,7 +156,7 @@ async fn renew(server: &Server, name: &str, node: &Value) {
     }
     let owner = json!({
         "apiVersion": "v1", "kind": "Node", "name": name,
-        "uid": node.pointer("/metadata/uid").cloned().unwrap_or_default(),
+        "uid": node.reach("/metadata/uid").cloned().unwrap_or_default(),
     });
     let lease = json!({
         "metadata": {"name": name, "ownerReferences": [owner]},
@@ -196,21 +168,29 @@ async fn renew(server: &Server, name: &str, node: &Value) {
 /// Gives signs of life for all nodes, for as long as the task lives.
 pub(in crate::embedded) async fn heartbeats(server: Server) {
     let mut told: BTreeMap<String, tokio::time::Instant> = BTreeMap::new();
+    let renew_after = server.settings().node_grace / 5;
     loop {
-        tokio::time::sleep(RENEW).await;
+        tokio::time::sleep(renew_after).await;
         let Some(kind) = server.kind("", "nodes") else {
             return;
         };
         let nodes = server.list(&kind, "").objects;
         // Many nodes share the time, so that a big cluster is not busy with nothing else.
-        let pause = RENEW.checked_div(u32::try_from(nodes.len()).unwrap_or(u32::MAX));
+        let pause = renew_after.checked_div(u32::try_from(nodes.len()).unwrap_or(u32::MAX));
         for node in &nodes {
-            renew(&server, node.name(), &node.value()).await;
+            let value = node.value();
+            if !is_kept(&value) {
+                continue;
+            }
+            renew(&server, node.name(), &value).await;
+            if is_given_up(&value) && !own::drive(&server, "Node") {
+                tell(&server, node.name(), true).await;
+            }
             let now = tokio::time::Instant::now();
             let last = told.entry(node.name().to_owned()).or_insert(now);
             if now.duration_since(*last) > Duration::from_mins(5) {
                 *last = now;
-                tell(&server, node.name()).await;
+                tell(&server, node.name(), false).await;
             }
             if nodes.len() > 100
                 && let Some(pause) = pause
@@ -221,15 +201,23 @@ pub(in crate::embedded) async fn heartbeats(server: Server) {
     }
 }
 
-/// Says again what the conditions say, with the time of now.
-async fn tell(server: &Server, name: &str) {
+/// Says again what the conditions say, with the time of now; of a node that was given up, that it is well.
+async fn tell(server: &Server, name: &str, anew: bool) {
     let Some(kind) = server.kind("", "nodes") else {
         return;
     };
     let now = write::now();
     let edit = |value: &mut Value| {
+        if anew {
+            let well = status_of(server, name, value);
+            json_patch::merge(
+                value,
+                &json!({"status": {"conditions": well.get("conditions")}}),
+            );
+            return;
+        }
         let conditions = value
-            .pointer_mut("/status/conditions")
+            .reach_mut("/status/conditions")
             .and_then(Value::as_array_mut);
         for condition in conditions.into_iter().flatten() {
             json_patch::merge(condition, &json!({"lastHeartbeatTime": now}));

@@ -16,6 +16,7 @@ use super::select;
 use super::template::{self, Surroundings};
 use crate::embedded::api::status::Status;
 use crate::embedded::controllers::{Context, Controller, Event, Next};
+use crate::embedded::reach::Reach as _;
 use crate::embedded::server::Server;
 use crate::embedded::store::{Change, ChangeKind, Object};
 use crate::embedded::write::{self, Deletion, Options, Part};
@@ -40,7 +41,7 @@ fn stages_of(server: &Server, kind: &str) -> Vec<Value> {
     };
     let all = server.list(&stages, "").objects;
     let all = all.into_iter().map(|stage| (*stage.value()).clone());
-    all.filter(|stage| stage.pointer("/spec/resourceRef/kind") == Some(&kind.into()))
+    all.filter(|stage| stage.reach("/spec/resourceRef/kind") == Some(&kind.into()))
         .collect()
 }
 
@@ -99,7 +100,7 @@ impl Controller for Stages {
         let value = object.value();
         let taking: Vec<Value> = stages_of(&context.server, name)
             .into_iter()
-            .filter(|stage| select::takes(stage.pointer("/spec/selector"), &value))
+            .filter(|stage| select::takes(stage.reach("/spec/selector"), &value))
             .collect();
         let id = |stage: &Value| text(stage, "/metadata/name").to_owned();
         if let Some((waited, from)) = self.waiting.get(key).cloned() {
@@ -132,14 +133,14 @@ impl Controller for Stages {
 }
 
 fn text<'a>(value: &'a Value, at: &str) -> &'a str {
-    let text = value.pointer(at).and_then(Value::as_str);
+    let text = value.reach(at).and_then(Value::as_str);
     text.unwrap_or_default()
 }
 
 /// Draws one of some stages by weight; those without weight only if there is no other.
 fn draw(stages: &[Value]) -> Option<&Value> {
     let weight = |stage: &Value| {
-        let weight = stage.pointer("/spec/weight").and_then(Value::as_u64);
+        let weight = stage.reach("/spec/weight").and_then(Value::as_u64);
         weight.unwrap_or(0)
     };
     let all: u64 = stages.iter().map(weight).fold(0, u64::saturating_add);
@@ -174,7 +175,7 @@ fn delay_of(stage: &Value, object: &Value) -> Duration {
         }
     };
     let plain = |name: &str| {
-        let number = stage.pointer(&format!("/spec/delay/{name}Milliseconds"));
+        let number = stage.reach(&format!("/spec/delay/{name}Milliseconds"));
         number.and_then(Value::as_u64)
     };
     let least = own("duration").or_else(|| plain("duration")).unwrap_or(0);
@@ -257,7 +258,7 @@ impl Stages {
         let server = &context.server;
         let options = Options::controller(NAME);
         let (namespace, name) = (object.namespace(), object.name());
-        if let Some(event) = stage.pointer("/spec/next/event") {
+        if let Some(event) = stage.reach("/spec/next/event") {
             let event = Event {
                 warning: text(event, "/type") == "Warning",
                 // Events keep their reasons for as long as the process lives; there are few stages.
@@ -267,14 +268,14 @@ impl Stages {
             };
             event.tell(context, kind, object).await;
         }
-        if let Some(finalizers) = stage.pointer("/spec/next/finalizers") {
+        if let Some(finalizers) = stage.reach("/spec/next/finalizers") {
             let finalizers = finalizers.clone();
             let edit = move |value: &mut Value| change_finalizers(value, &finalizers);
             server
                 .modify(kind, namespace, name, Part::Main, &options, &edit)
                 .await?;
         }
-        if stage.pointer("/spec/next/delete") == Some(&Value::Bool(true)) {
+        if stage.reach("/spec/next/delete") == Some(&Value::Bool(true)) {
             let deletion = Deletion::now();
             return server
                 .delete(kind, namespace, name, &deletion, &options)
@@ -289,9 +290,7 @@ impl Stages {
                 template.to_owned(),
             ));
         }
-        let more = stage
-            .pointer("/spec/next/patches")
-            .and_then(Value::as_array);
+        let more = stage.reach("/spec/next/patches").and_then(Value::as_array);
         for patch in more.into_iter().flatten() {
             patches.push((
                 text(patch, "/subresource").to_owned(),

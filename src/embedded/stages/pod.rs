@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::embedded::api::status::Status;
 use crate::embedded::controllers::{Context, Controller, Next, Pod};
+use crate::embedded::reach::Reach as _;
 use crate::embedded::store::{Change, ChangeKind, Object};
 use crate::embedded::write::{self, Deletion, Options, Part};
 
@@ -65,12 +66,7 @@ impl Controller for Kubelet {
             return Ok(Next::Done);
         };
         let value = pod.value();
-        let text = |at: &str| {
-            value
-                .pointer(at)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-        };
+        let text = |at: &str| value.reach(at).and_then(Value::as_str).unwrap_or_default();
         let node = text("/spec/nodeName");
         if node.is_empty() {
             return Ok(Next::Done);
@@ -82,11 +78,11 @@ impl Controller for Kubelet {
         let nodes = context.kind("", "nodes")?;
         let there = context.server.get(&nodes, "", node).is_some();
         let gone = !there && self.gone.contains(node);
-        if value.pointer("/metadata/deletionTimestamp").is_some() || gone {
+        if value.reach("/metadata/deletionTimestamp").is_some() || gone {
             let (namespace, name) = (pod.namespace(), pod.name());
             let deletion = Deletion::now();
             let grace = value
-                .pointer("/metadata/deletionGracePeriodSeconds")
+                .reach("/metadata/deletionGracePeriodSeconds")
                 .and_then(Value::as_u64);
             if grace == Some(0) {
                 return Ok(Next::Done);
@@ -129,13 +125,13 @@ fn is_our_turn(pod: &Pod) -> bool {
 /// Whether a pod has something to finish: a job's has.
 fn runs_to_an_end(value: &Value) -> bool {
     let owners = value
-        .pointer("/metadata/ownerReferences")
+        .reach("/metadata/ownerReferences")
         .and_then(Value::as_array);
     let by_job = owners
         .into_iter()
         .flatten()
         .any(|owner| owner.get("kind").and_then(Value::as_str) == Some("Job"));
-    let restarts = value.pointer("/spec/restartPolicy").and_then(Value::as_str);
+    let restarts = value.reach("/spec/restartPolicy").and_then(Value::as_str);
     by_job && restarts != Some("Always")
 }
 
@@ -154,7 +150,7 @@ fn condition(kind: &str, status: &str, reason: &str, now: &str) -> Value {
 }
 
 fn containers<'a>(value: &'a Value, list: &str) -> impl Iterator<Item = &'a Value> {
-    let list = value.pointer(list).and_then(Value::as_array);
+    let list = value.reach(list).and_then(Value::as_array);
     list.into_iter().flatten()
 }
 
@@ -175,7 +171,7 @@ impl Kubelet {
     fn running(&mut self, pod: &Object, node: &str) -> Value {
         let value = pod.value();
         let now = write::now();
-        let host = value.pointer("/spec/hostNetwork") == Some(&Value::Bool(true));
+        let host = value.reach("/spec/hostNetwork") == Some(&Value::Bool(true));
         let node_address = address_of(node);
         let address = if host {
             node_address.clone()
@@ -196,12 +192,12 @@ impl Kubelet {
             })
             .collect();
         let gates = value
-            .pointer("/spec/readinessGates")
+            .reach("/spec/readinessGates")
             .and_then(Value::as_array);
         let held = gates.is_some_and(|gates| !gates.is_empty());
         let ready = if held { "False" } else { "True" };
         let scheduled = value
-            .pointer("/status/conditions")
+            .reach("/status/conditions")
             .and_then(Value::as_array)
             .into_iter()
             .flatten()
@@ -239,7 +235,7 @@ impl Kubelet {
 fn ended(value: &Value) -> Value {
     let now = write::now();
     let started = value
-        .pointer("/status/startTime")
+        .reach("/status/startTime")
         .cloned()
         .unwrap_or_else(|| now.as_str().into());
     let state = json!({"terminated": {

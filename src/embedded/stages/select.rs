@@ -3,6 +3,7 @@
 //! Expressions are the part of jq's language that stages are written in: `.a.b`, `.a["b/c"]`, `.list.[]` and
 //! `select( .type == "x" )`, joined by `|`. One that is not understood selects nothing.
 
+use crate::embedded::reach::Reach as _;
 use serde_json::Value;
 
 /// Whether a stage's selector takes an object.
@@ -12,7 +13,7 @@ pub(super) fn takes(selector: Option<&Value>, object: &Value) -> bool {
     };
     let same = |field: &str, at: &str| {
         let wanted = selector.get(field).and_then(Value::as_object);
-        let own = object.pointer(at);
+        let own = object.reach(at);
         wanted
             .into_iter()
             .flatten()

@@ -19,7 +19,7 @@ pub use object::{Object, Owner};
 pub use watch::Watch;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use serde_json::Value;
 
@@ -28,8 +28,8 @@ use codec::Record;
 
 use crate::error::{Error, Result};
 
-/// How many freshly written objects are kept parsed.
-const PARSED: usize = 2048;
+/// How many freshly written objects are kept parsed at most.
+const FRESH: usize = 4096;
 
 /// What happened in a bucket.
 pub type Happening = (Arc<str>, Vec<Change>);
@@ -81,7 +81,8 @@ struct Inner {
     /// What was before this revision can no longer be asked for.
     forgotten: u64,
     buckets: BTreeMap<Arc<str>, Bucket>,
-    parsed: VecDeque<Arc<Value>>,
+    /// Those that are kept parsed, the oldest first; some may be gone.
+    fresh: VecDeque<Weak<Object>>,
     log: Option<Log>,
     wake: tokio::sync::watch::Sender<u64>,
 }
@@ -100,7 +101,7 @@ impl Store {
                 revision: 1,
                 forgotten: 0,
                 buckets: BTreeMap::new(),
-                parsed: VecDeque::new(),
+                fresh: VecDeque::new(),
                 log: None,
                 wake: tokio::sync::watch::Sender::new(0),
             }),
@@ -144,6 +145,14 @@ impl Store {
         inner.forgotten = inner.forgotten.max(revision);
         for bucket in inner.buckets.values_mut() {
             bucket.forget(revision);
+        }
+    }
+
+    /// Lets go of the parsed forms of what was written.
+    pub fn cool(&self) {
+        let fresh = std::mem::take(&mut self.lock().fresh);
+        for object in fresh.iter().filter_map(Weak::upgrade) {
+            object.cool();
         }
     }
 
@@ -201,8 +210,8 @@ impl Store {
         // Written out before the lock is taken: that is most of the work, and others may go on meanwhile.
         let draft = Draft::new(value);
         let mut inner = self.lock();
-        let current = inner.buckets.get(bucket).and_then(|b| b.get(key));
-        match (expect, current) {
+        let current = inner.buckets.get(bucket).and_then(|b| b.get(key)).cloned();
+        match (expect, &current) {
             (Expect::Absent, Some(_)) => return Err(Miss::Exists),
             (Expect::Revision(_), None) => return Err(Miss::Absent),
             (Expect::Revision(wanted), Some(found)) if found.revision() != wanted => {
@@ -210,9 +219,14 @@ impl Store {
             }
             _ => {}
         }
-        let (object, parsed) = draft.stamp(inner.revision + 1, key);
+        let object = draft.stamp(inner.revision + 1, key);
         inner.commit(Record::put(bucket, &object))?;
-        inner.keep_parsed(parsed);
+        let stale = inner.freshen(&object);
+        drop(inner);
+        // What was replaced is of the past, and taking values apart is nothing to do under the lock.
+        for old in current.into_iter().chain(stale) {
+            old.cool();
+        }
         Ok(object)
     }
 
@@ -232,8 +246,13 @@ impl Store {
         if current.revision() != expect {
             return Err(Miss::Changed);
         }
-        let (object, _) = draft.stamp(inner.revision + 1, key);
+        let current = Arc::clone(current);
+        let object = draft.stamp(inner.revision + 1, key);
         inner.commit(Record::delete(bucket, &object))?;
+        drop(inner);
+        for old in [&current, &object] {
+            old.cool();
+        }
         Ok(object)
     }
 
@@ -297,7 +316,7 @@ impl Store {
                 revision: inner.revision,
                 forgotten: inner.forgotten,
                 buckets: inner.buckets.iter().map(each).collect(),
-                parsed: VecDeque::new(),
+                fresh: VecDeque::new(),
                 log: None,
                 wake: tokio::sync::watch::Sender::new(0),
             }),
@@ -366,11 +385,13 @@ impl Inner {
         }
     }
 
-    fn keep_parsed(&mut self, value: Arc<Value>) {
-        if self.parsed.len() >= PARSED {
-            self.parsed.pop_front();
+    /// Keeps an object parsed in place of one that has long been.
+    fn freshen(&mut self, object: &Arc<Object>) -> Option<Arc<Object>> {
+        self.fresh.push_back(Arc::downgrade(object));
+        if self.fresh.len() > FRESH {
+            return self.fresh.pop_front()?.upgrade();
         }
-        self.parsed.push_back(value);
+        None
     }
 
     fn records(&self) -> impl Iterator<Item = Record> + '_ {

@@ -1,22 +1,30 @@
 //! One object as it is kept: its JSON text, and what is asked of it often.
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use crate::embedded::reach::Reach as _;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
 /// An object at one revision. It never changes; a write makes a new one.
 ///
 /// The text is what counts: it is what the log holds and what readers get. The parsed form is made on demand and kept
-/// only while somebody holds it, so that an idle cluster of many objects stays small. What followers ask of every change
+/// only while somebody holds it or it is fresh, so that an idle cluster of many objects stays small. What followers ask of every change
 /// — labels, owners, whether it is going — is read once, when the object is made.
 pub struct Object {
     revision: u64,
     key: Box<str>,
     marks: Marks,
     bytes: Bytes,
-    parsed: Mutex<Weak<Value>>,
+    parsed: Mutex<Parsed>,
+}
+
+/// The parsed form: there for as long as somebody holds it, or until the store has better use for the room.
+#[derive(Default)]
+struct Parsed {
+    known: Weak<Value>,
+    kept: Option<Arc<Value>>,
 }
 
 /// What the metadata says that is asked of it often.
@@ -44,7 +52,7 @@ pub struct Owner {
 /// A value on its way into the store: written out as far as that goes before its revision is known.
 pub(super) struct Draft {
     value: Value,
-    text: String,
+    text: Vec<u8>,
     /// Where the revision comes.
     gap: Range<usize>,
     marks: Marks,
@@ -71,41 +79,45 @@ impl Draft {
     }
 
     /// Gives it its revision and freezes it.
-    pub(super) fn stamp(mut self, revision: u64, key: &str) -> (Arc<Object>, Arc<Value>) {
+    pub(super) fn stamp(mut self, revision: u64, key: &str) -> Arc<Object> {
         if self.gap.is_empty() {
             // Not an object, so there is no place for a revision.
             return self.freeze(revision, key);
         }
         let digits = revision.to_string();
-        self.text
-            .replace_range(self.gap.clone(), &format!("\"{digits}\""));
+        let quoted = format!("\"{digits}\"").into_bytes();
+        self.text.splice(self.gap.clone(), quoted);
         if let Some(Value::Object(metadata)) = self.value.get_mut("metadata") {
             metadata.insert("resourceVersion".to_owned(), digits.into());
         }
         self.freeze(revision, key)
     }
 
-    fn freeze(self, revision: u64, key: &str) -> (Arc<Object>, Arc<Value>) {
+    fn freeze(self, revision: u64, key: &str) -> Arc<Object> {
         let parsed = Arc::new(self.value);
-        let object = Object {
+        let parsed = Parsed {
+            known: Arc::downgrade(&parsed),
+            kept: Some(parsed),
+        };
+        Arc::new(Object {
             revision,
             key: key.into(),
             marks: self.marks,
-            bytes: Bytes::from(self.text.into_boxed_str().into_boxed_bytes()),
-            parsed: Mutex::new(Arc::downgrade(&parsed)),
-        };
-        (Arc::new(object), parsed)
+            bytes: Bytes::from(self.text.into_boxed_slice()),
+            parsed: Mutex::new(parsed),
+        })
     }
 }
 
 /// The text of a value, and where in it the revision stands.
-fn write_out(value: &Value) -> (String, Range<usize>) {
-    let Some(root) = value.as_object() else {
-        return (value.to_string(), 0..0);
-    };
-    let mut text = String::with_capacity(1024);
+fn write_out(value: &Value) -> (Vec<u8>, Range<usize>) {
+    let mut text = Vec::with_capacity(2048);
     let mut gap = 0..0;
-    let separate = |text: &mut String, first: bool| text.push(if first { '{' } else { ',' });
+    let Some(root) = value.as_object() else {
+        push(&mut text, value);
+        return (text, gap);
+    };
+    let separate = |text: &mut Vec<u8>, first: bool| text.push(if first { b'{' } else { b',' });
     for (at, (name, inner)) in root.iter().enumerate() {
         separate(&mut text, at == 0);
         push_name(&mut text, name);
@@ -115,29 +127,28 @@ fn write_out(value: &Value) -> (String, Range<usize>) {
                     separate(&mut text, at == 0);
                     push_name(&mut text, name);
                     let start = text.len();
-                    push_value(&mut text, inner);
+                    push(&mut text, inner);
                     if name == "resourceVersion" {
                         gap = start..text.len();
                     }
                 }
-                text.push('}');
+                text.push(b'}');
             }
-            None => push_value(&mut text, inner),
+            None => push(&mut text, inner),
         }
     }
-    text.push('}');
+    text.push(b'}');
     (text, gap)
 }
 
-fn push_name(text: &mut String, name: &str) {
-    push_value(text, &Value::from(name));
-    text.push(':');
+fn push_name(text: &mut Vec<u8>, name: &str) {
+    push(text, name);
+    text.push(b':');
 }
 
-fn push_value(text: &mut String, value: &Value) {
-    use std::fmt::Write as _;
-    // Writing to a text cannot fail.
-    let _ = write!(text, "{value}");
+fn push(text: &mut Vec<u8>, value: &(impl serde::Serialize + ?Sized)) {
+    // Writing what came from JSON to memory cannot fail.
+    let _ = serde_json::to_writer(text, value);
 }
 
 impl Marks {
@@ -176,7 +187,7 @@ impl Marks {
 impl Object {
     /// Freezes a value that is not to be written, with the revision that it carries.
     pub fn unsaved(key: &str, value: Value) -> Arc<Self> {
-        let revision = value.pointer("/metadata/resourceVersion");
+        let revision = value.reach("/metadata/resourceVersion");
         let revision = revision.and_then(|text| text.as_str()?.parse().ok());
         Self::frozen(revision.unwrap_or(0), key, &value, value.to_string().into())
     }
@@ -193,7 +204,7 @@ impl Object {
             key: key.into(),
             marks: Marks::read(value),
             bytes,
-            parsed: Mutex::new(Weak::new()),
+            parsed: Mutex::default(),
         })
     }
 
@@ -262,14 +273,25 @@ impl Object {
 
     /// The parsed form.
     pub fn value(&self) -> Arc<Value> {
-        let mut parsed = self.parsed.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(value) = parsed.upgrade() {
+        let mut parsed = self.parsed();
+        if let Some(value) = parsed.known.upgrade() {
             return value;
         }
         // The text was JSON when it was frozen, so there is always something to read.
         let value = Arc::new(serde_json::from_slice(&self.bytes).unwrap_or_default());
-        *parsed = Arc::downgrade(&value);
+        parsed.known = Arc::downgrade(&value);
         value
+    }
+
+    /// Lets go of the parsed form, unless somebody holds it.
+    pub(super) fn cool(&self) {
+        // Dropped after the lock: that may take as long as parsing.
+        let kept = self.parsed().kept.take();
+        drop(kept);
+    }
+
+    fn parsed(&self) -> MutexGuard<'_, Parsed> {
+        self.parsed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -288,7 +310,8 @@ mod tests {
             json!({"metadata": []}),
             json!([1]),
         ] {
-            let (object, parsed) = Draft::new(value).stamp(12345, "a/x");
+            let object = Draft::new(value).stamp(12345, "a/x");
+            let parsed = object.value();
             let read: Value = serde_json::from_slice(object.bytes()).unwrap();
             assert_eq!(read, *parsed);
             assert_eq!(object.bytes(), parsed.to_string().as_bytes());
@@ -303,7 +326,7 @@ mod tests {
         ]);
         let value =
             json!({"metadata": {"uid": "7", "labels": {"app": "web"}, "ownerReferences": owners}});
-        let (object, _) = Draft::new(value).stamp(2, "default/web-1");
+        let object = Draft::new(value).stamp(2, "default/web-1");
         assert_eq!((object.uid(), object.label("app")), ("7", Some("web")));
         assert_eq!(object.owners().len(), 2);
         assert_eq!(object.controller().map(|owner| &*owner.uid), Some("2"));

@@ -3,10 +3,11 @@
 use serde_json::Value;
 
 use super::cells::{list, text};
+use crate::embedded::reach::Reach as _;
 
 /// Who answers: this server, or a service of the cluster.
 pub(super) fn host(value: &Value) -> Value {
-    if value.pointer("/spec/service").is_none_or(Value::is_null) {
+    if value.reach("/spec/service").is_none_or(Value::is_null) {
         return "Local".into();
     }
     let part = |name: &str| text(value, &format!("/spec/service/{name}"));

@@ -1,25 +1,23 @@
 //! How single cells are computed.
 
+use crate::embedded::reach::Reach as _;
 use serde_json::Value;
 
 pub(super) fn text<'a>(value: &'a Value, at: &str) -> &'a str {
-    value
-        .pointer(at)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
+    value.reach(at).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn count(value: &Value, at: &str) -> i64 {
-    value.pointer(at).and_then(Value::as_i64).unwrap_or(0)
+    value.reach(at).and_then(Value::as_i64).unwrap_or(0)
 }
 
 pub(super) fn list<'a>(value: &'a Value, at: &str) -> impl Iterator<Item = &'a Value> {
-    let list = value.pointer(at).and_then(Value::as_array);
+    let list = value.reach(at).and_then(Value::as_array);
     list.into_iter().flatten()
 }
 
 fn or(value: &Value, at: &str, other: &str) -> Value {
-    match value.pointer(at) {
+    match value.reach(at) {
         None | Some(Value::Null) => other.into(),
         Some(Value::String(text)) if text.is_empty() => other.into(),
         Some(Value::String(text)) => text.as_str().into(),
@@ -118,7 +116,7 @@ pub(super) fn pod_ready(value: &Value) -> Value {
 }
 
 pub(super) fn pod_status(value: &Value) -> Value {
-    if value.pointer("/metadata/deletionTimestamp").is_some() {
+    if value.reach("/metadata/deletionTimestamp").is_some() {
         return "Terminating".into();
     }
     let reason = text(value, "/status/reason");
@@ -170,14 +168,14 @@ pub(super) fn node_status(value: &Value) -> Value {
         None => "Unknown",
     }
     .to_owned();
-    if value.pointer("/spec/unschedulable") == Some(&Value::Bool(true)) {
+    if value.reach("/spec/unschedulable") == Some(&Value::Bool(true)) {
         shown.push_str(",SchedulingDisabled");
     }
     shown.into()
 }
 
 pub(super) fn node_roles(value: &Value) -> Value {
-    let labels = value.pointer("/metadata/labels").and_then(Value::as_object);
+    let labels = value.reach("/metadata/labels").and_then(Value::as_object);
     let mut roles: Vec<&str> = labels
         .into_iter()
         .flatten()
@@ -250,7 +248,7 @@ pub(super) fn service_ports(value: &Value) -> Value {
 }
 
 pub(super) fn labels_at(value: &Value, at: &str) -> Value {
-    let labels = value.pointer(at).and_then(Value::as_object);
+    let labels = value.reach(at).and_then(Value::as_object);
     let mut all: Vec<String> = labels
         .into_iter()
         .flatten()
@@ -288,8 +286,8 @@ pub(super) fn selector_at(value: &Value, at: &str) -> Value {
 }
 
 pub(super) fn selector(value: &Value) -> Value {
-    let is_rich = value.pointer("/spec/selector/matchLabels").is_some()
-        || value.pointer("/spec/selector/matchExpressions").is_some();
+    let is_rich = value.reach("/spec/selector/matchLabels").is_some()
+        || value.reach("/spec/selector/matchExpressions").is_some();
     match is_rich {
         true => selector_at(value, "/spec/selector"),
         false => labels_at(value, "/spec/selector"),
@@ -299,7 +297,7 @@ pub(super) fn selector(value: &Value) -> Value {
 pub(super) fn data_count(value: &Value) -> Value {
     let size = |at: &str| {
         value
-            .pointer(at)
+            .reach(at)
             .and_then(Value::as_object)
             .map_or(0, serde_json::Map::len)
     };
@@ -404,14 +402,14 @@ pub(super) fn access_modes(value: &Value, at: &str) -> Value {
 }
 
 pub(super) fn volume_status(value: &Value) -> Value {
-    match value.pointer("/metadata/deletionTimestamp") {
+    match value.reach("/metadata/deletionTimestamp") {
         Some(_) => "Terminating".into(),
         None => plain(value, "/status/phase"),
     }
 }
 
 pub(super) fn volume_claim(value: &Value) -> Value {
-    match value.pointer("/spec/claimRef") {
+    match value.reach("/spec/claimRef") {
         Some(claim) => format!("{}/{}", text(claim, "/namespace"), text(claim, "/name")).into(),
         None => "".into(),
     }
@@ -466,7 +464,7 @@ pub(super) fn job_status(value: &Value) -> Value {
             return shown.into();
         }
     }
-    if value.pointer("/metadata/deletionTimestamp").is_some() {
+    if value.reach("/metadata/deletionTimestamp").is_some() {
         return "Terminating".into();
     }
     for (kind, shown) in [
@@ -483,7 +481,7 @@ pub(super) fn job_status(value: &Value) -> Value {
 
 pub(super) fn job_completions(value: &Value) -> Value {
     let done = count(value, "/status/succeeded");
-    match value.pointer("/spec/completions").and_then(Value::as_i64) {
+    match value.reach("/spec/completions").and_then(Value::as_i64) {
         Some(wanted) => format!("{done}/{wanted}").into(),
         None => match count(value, "/spec/parallelism") {
             parallel if parallel > 1 => format!("{done}/1 of {parallel}").into(),
@@ -502,14 +500,14 @@ pub(super) fn job_duration(value: &Value) -> Value {
 }
 
 pub(super) fn title_bool(value: &Value, at: &str) -> Value {
-    match value.pointer(at) {
+    match value.reach(at) {
         Some(Value::Bool(true)) => "True".into(),
         _ => "False".into(),
     }
 }
 
 pub(super) fn lower_bool(value: &Value, at: &str) -> Value {
-    match value.pointer(at) {
+    match value.reach(at) {
         Some(Value::Bool(true)) => "true".into(),
         _ => "false".into(),
     }
@@ -545,7 +543,7 @@ pub(super) fn balancer(value: &Value) -> Value {
 }
 
 pub(super) fn class_name(value: &Value) -> Value {
-    let annotations = value.pointer("/metadata/annotations");
+    let annotations = value.reach("/metadata/annotations");
     let is_default = annotations
         .and_then(|all| all.get("storageclass.kubernetes.io/is-default-class"))
         .is_some_and(|value| value == "true");
@@ -581,15 +579,13 @@ pub(super) fn subjects(value: &Value, kind: &str) -> Value {
 
 /// What a quota counts: what is used of what may be, either of limits or of all else.
 pub(super) fn quota(value: &Value, limits: bool) -> Value {
-    let hard = value.pointer("/status/hard").and_then(Value::as_object);
+    let hard = value.reach("/status/hard").and_then(Value::as_object);
     let mut each: Vec<String> = hard
         .into_iter()
         .flatten()
         .filter(|(name, _)| name.starts_with("limits.") == limits)
         .map(|(name, most)| {
-            let used = value
-                .pointer("/status/used")
-                .and_then(|used| used.get(name));
+            let used = value.reach("/status/used").and_then(|used| used.get(name));
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
             let used = used.map_or_else(|| "0".to_owned(), text);
             format!("{name}: {used}/{}", text(most))
@@ -630,7 +626,7 @@ pub(super) fn request_state(value: &Value) -> Value {
 
 /// Where the parameters of an ingress class are.
 pub(super) fn class_parameters(value: &Value) -> Value {
-    if value.pointer("/spec/parameters").is_none() {
+    if value.reach("/spec/parameters").is_none() {
         return "<none>".into();
     }
     let part = |name: &str| text(value, &format!("/spec/parameters/{name}")).to_owned();
@@ -663,7 +659,7 @@ pub(super) fn scale_metrics(value: &Value) -> Value {
     let each: Vec<String> = list(value, "/spec/metrics")
         .map(|metric| {
             let name = text(metric, "/resource/name");
-            match metric.pointer("/resource/target/averageUtilization") {
+            match metric.reach("/resource/target/averageUtilization") {
                 Some(target) => format!("{name}: <unknown>/{target}%"),
                 None => "<unknown>/<auto>".to_owned(),
             }

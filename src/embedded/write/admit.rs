@@ -6,6 +6,7 @@ use crate::embedded::access::User;
 use crate::embedded::admission::limits;
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::Status;
+use crate::embedded::reach::Reach as _;
 use crate::embedded::server::Server;
 use crate::embedded::store::Object;
 
@@ -42,10 +43,7 @@ pub(super) fn new(
 }
 
 fn text<'a>(value: &'a Value, at: &str) -> &'a str {
-    value
-        .pointer(at)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
+    value.reach(at).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn pod(server: &Server, kind: &Kind, namespace: &str, value: &mut Value) -> Result<(), Status> {
@@ -93,7 +91,7 @@ fn pod(server: &Server, kind: &Kind, namespace: &str, value: &mut Value) -> Resu
     }
     let account = spec.get("serviceAccountName").and_then(Value::as_str);
     let account = account.unwrap_or("default").to_owned();
-    let mirror = value.pointer("/metadata/annotations/kubernetes.io~1config.mirror");
+    let mirror = value.reach("/metadata/annotations/kubernetes.io~1config.mirror");
     let accounts = server.kind("", "serviceaccounts");
     // The default account may come a moment after its namespace.
     if account != "default"
@@ -264,7 +262,7 @@ fn mount_token(server: &Server, namespace: &str, spec: &mut serde_json::Map<Stri
 
 /// A job knows its pods by labels that nobody else has.
 fn job(value: &mut Value) {
-    if value.pointer("/spec/manualSelector") == Some(&Value::Bool(true)) {
+    if value.reach("/spec/manualSelector") == Some(&Value::Bool(true)) {
         return;
     }
     let uid = text(value, "/metadata/uid").to_owned();
@@ -283,7 +281,7 @@ fn job(value: &mut Value) {
             },
         }),
     );
-    let own = value.pointer("/spec/template/metadata/labels").cloned();
+    let own = value.reach("/spec/template/metadata/labels").cloned();
     if let (Some(own), Some(metadata)) = (own, super::meta::of(value)) {
         // Only where the job has no labels of its own does it take its pods'.
         metadata.entry("labels").or_insert(own);
@@ -292,14 +290,14 @@ fn job(value: &mut Value) {
 
 /// A claim that names no class gets the default one.
 fn claim(server: &Server, value: &mut Value) {
-    if value.pointer("/spec/storageClassName").is_some() {
+    if value.reach("/spec/storageClassName").is_some() {
         return;
     }
     let Some(classes) = server.kind("storage.k8s.io", "storageclasses") else {
         return;
     };
     let is_default = |value: &Value| {
-        let annotations = value.pointer("/metadata/annotations");
+        let annotations = value.reach("/metadata/annotations");
         annotations.and_then(|all| all.get("storageclass.kubernetes.io/is-default-class"))
             == Some(&Value::String("true".to_owned()))
     };

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::{Cause, Status};
+use crate::embedded::reach::Reach as _;
 use crate::embedded::server::Server;
 
 /// Ports for the outside.
@@ -22,7 +23,7 @@ pub(super) fn service(
         return Ok(());
     }
     let text = |value: &Value, at: &str| -> String {
-        let text = value.pointer(at).and_then(Value::as_str);
+        let text = value.reach(at).and_then(Value::as_str);
         text.unwrap_or_default().to_owned()
     };
     let of = text(value, "/spec/type");
@@ -43,7 +44,7 @@ pub(super) fn service(
             continue;
         }
         addresses.insert(text(&other, "/spec/clusterIP"));
-        let list = other.pointer("/spec/ports").and_then(Value::as_array);
+        let list = other.reach("/spec/ports").and_then(Value::as_array);
         ports.extend(
             list.into_iter()
                 .flatten()
@@ -61,13 +62,11 @@ pub(super) fn service(
         let detail = format!("failed to allocate IP {address}: provided IP is already allocated");
         let cause = Cause::invalid("spec.clusterIPs", &json!([address]), &detail);
         return Err(Status::invalid(kind, name, &[cause]));
-    } else if value.pointer("/spec/clusterIPs").is_none() {
+    } else if value.reach("/spec/clusterIPs").is_none() {
         json_patch::merge(value, &json!({"spec": {"clusterIPs": [address]}}));
     }
     let external = matches!(of.as_str(), "NodePort" | "LoadBalancer");
-    let list = value
-        .pointer_mut("/spec/ports")
-        .and_then(Value::as_array_mut);
+    let list = value.reach_mut("/spec/ports").and_then(Value::as_array_mut);
     for (at, port) in list.into_iter().flatten().enumerate() {
         let Some(port) = port.as_object_mut() else {
             continue;

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::Options;
 use crate::embedded::access;
 use crate::embedded::api::status::Status;
+use crate::embedded::reach::Reach as _;
 use crate::embedded::server::Server;
 
 const RBAC: &str = "rbac.authorization.k8s.io";
@@ -17,7 +18,7 @@ pub async fn run(server: &Server) -> Result<(), Status> {
         let Some(kind) = server.kind(group, plural) else {
             continue;
         };
-        let name = value.pointer("/metadata/name").and_then(Value::as_str);
+        let name = value.reach("/metadata/name").and_then(Value::as_str);
         if server
             .get(&kind, namespace, name.unwrap_or_default())
             .is_none()

@@ -14,6 +14,7 @@ use crate::embedded::admission;
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::selector::LabelSelector;
 use crate::embedded::api::status::{Cause, Status};
+use crate::embedded::reach::Reach as _;
 
 /// Refuses a new object that makes no sense.
 pub(super) fn object(kind: &Kind, name: &str, value: &Value) -> Result<(), Status> {
@@ -30,9 +31,15 @@ pub(super) fn change(
 ) -> Result<(), Status> {
     let mut all = match part {
         Part::Other => Vec::new(),
+        // All but metadata and status is as it was, and was looked at when it came.
+        Part::Status if kind.custom.is_none() => {
+            let mut causes = Vec::new();
+            metadata::look(value, &mut causes);
+            causes
+        }
         Part::Main | Part::Status => causes(kind, value, Some(before)),
     };
-    all.extend(rules::fixed(kind, before, value));
+    all.extend(rules::fixed(kind, part, before, value));
     refuse(kind, name, &all)
 }
 
@@ -73,12 +80,12 @@ fn causes(kind: &Kind, value: &Value, before: Option<&Value>) -> Vec<Cause> {
                 not_negative(value, field, &mut causes);
             }
             pod(
-                value.pointer("/spec/template/spec"),
+                value.reach("/spec/template/spec"),
                 "spec.template.spec",
                 false,
                 &mut causes,
             );
-            let policy = value.pointer("/spec/template/spec/restartPolicy");
+            let policy = value.reach("/spec/template/spec/restartPolicy");
             if policy.is_some_and(|policy| policy == "Always") {
                 let at = "spec.template.spec.restartPolicy";
                 causes.push(Cause::required(
@@ -108,10 +115,7 @@ fn blocks_rules(cause: &Cause) -> bool {
 }
 
 fn text<'a>(value: &'a Value, at: &str) -> &'a str {
-    value
-        .pointer(at)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
+    value.reach(at).and_then(Value::as_str).unwrap_or_default()
 }
 
 const VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
@@ -135,7 +139,7 @@ fn is_label(text: &str) -> bool {
 }
 
 fn not_negative(value: &Value, field: &str, causes: &mut Vec<Cause>) {
-    let number = value.pointer(&format!("/spec/{field}"));
+    let number = value.reach(&format!("/spec/{field}"));
     if let Some(number) = number.and_then(Value::as_i64).filter(|number| *number < 0) {
         causes.push(Cause::invalid(
             format!("spec.{field}"),
@@ -234,9 +238,9 @@ fn list<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
 
 /// The pod of a workload with a volume for each claim that comes with it.
 fn with_claims(value: &Value) -> Option<Value> {
-    let mut spec = value.pointer("/spec/template/spec")?.clone();
+    let mut spec = value.reach("/spec/template/spec")?.clone();
     let claims = value
-        .pointer("/spec/volumeClaimTemplates")
+        .reach("/spec/volumeClaimTemplates")
         .and_then(Value::as_array);
     let names = claims.into_iter().flatten().map(|claim| {
         let mut volume = serde_json::Map::new();
@@ -258,10 +262,10 @@ fn workload(value: &Value, causes: &mut Vec<Cause>) {
     not_negative(value, "replicas", causes);
     strategy(value, causes);
     let empty = |selector: &Value| selector.as_object().is_none_or(serde_json::Map::is_empty);
-    match value.pointer("/spec/selector") {
+    match value.reach("/spec/selector") {
         None | Some(Value::Null) => {
             causes.push(Cause::required("spec.selector", ""));
-            let labels = value.pointer("/spec/template/metadata/labels");
+            let labels = value.reach("/spec/template/metadata/labels");
             let labels = labels.unwrap_or(&Value::Null);
             let detail = "`selector` does not match template `labels`";
             causes.push(Cause::invalid(
@@ -276,7 +280,7 @@ fn workload(value: &Value, causes: &mut Vec<Cause>) {
             "empty selector is invalid for deployment",
         )),
         Some(selector) => {
-            let labels = value.pointer("/spec/template/metadata/labels");
+            let labels = value.reach("/spec/template/metadata/labels");
             let own = LabelSelector::from_json(selector);
             let label = |name: &str| labels?.get(name)?.as_str();
             if !own.matches(label) {
@@ -293,7 +297,7 @@ fn workload(value: &Value, causes: &mut Vec<Cause>) {
     }
     let spec = with_claims(value);
     pod(spec.as_ref(), "spec.template.spec", false, causes);
-    let policy = value.pointer("/spec/template/spec/restartPolicy");
+    let policy = value.reach("/spec/template/spec/restartPolicy");
     if let Some(policy) = policy.filter(|policy| *policy != "Always") {
         let at = "spec.template.spec.restartPolicy";
         causes.push(Cause::unsupported(at, policy, &["Always"]));
@@ -313,7 +317,7 @@ fn priority_class(value: &Value, causes: &mut Vec<Cause>) {
 
 /// How pods are replaced, where the kind says so.
 fn strategy(value: &Value, causes: &mut Vec<Cause>) {
-    if let Some(rolling) = value.pointer("/spec/strategy/rollingUpdate") {
+    if let Some(rolling) = value.reach("/spec/strategy/rollingUpdate") {
         let none = |name: &str| {
             let amount = rolling.get(name);
             amount.is_some_and(|amount| amount == 0 || amount == "0%")
@@ -328,12 +332,12 @@ fn strategy(value: &Value, causes: &mut Vec<Cause>) {
             ));
         }
     }
-    if let Some(policy) = value.pointer("/spec/podManagementPolicy") {
+    if let Some(policy) = value.reach("/spec/podManagementPolicy") {
         if !matches!(policy.as_str(), Some("OrderedReady" | "Parallel")) {
             let detail = "must be 'OrderedReady' or 'Parallel'";
             causes.push(Cause::invalid("spec.podManagementPolicy", policy, detail));
         }
-        let update = value.pointer("/spec/updateStrategy");
+        let update = value.reach("/spec/updateStrategy");
         let of = update.and_then(|update| update.get("type"));
         if let Some(of) = of.filter(|of| *of != "RollingUpdate" && *of != "OnDelete") {
             let shown = serde_json::json!({"Type": of, "RollingUpdate": null});
@@ -357,12 +361,12 @@ fn cron_job(value: &Value, causes: &mut Vec<Cause>) {
         causes.push(Cause::invalid("spec.schedule", &schedule.into(), &detail));
     }
     containers::one_of(
-        value.pointer("/spec/concurrencyPolicy"),
+        value.reach("/spec/concurrencyPolicy"),
         "spec.concurrencyPolicy",
         &["Allow", "Forbid", "Replace"],
         causes,
     );
-    let spec = value.pointer("/spec/jobTemplate/spec/template/spec");
+    let spec = value.reach("/spec/jobTemplate/spec/template/spec");
     pod(spec, "spec.jobTemplate.spec.template.spec", false, causes);
 }
 

@@ -7,12 +7,13 @@ use serde_json::{Map, Value, json};
 use super::definition;
 use crate::embedded::admission;
 use crate::embedded::api::registry::Kind;
+use crate::embedded::reach::Reach as _;
 
 /// Fills in a whole object.
 pub(super) fn apply(kind: &Kind, value: &mut Value) {
     let (group, plural) = (kind.group.as_str(), kind.plural.as_str());
     if group.is_empty() && plural == "namespaces" {
-        let name = value.pointer("/metadata/name").cloned().unwrap_or_default();
+        let name = value.reach("/metadata/name").cloned().unwrap_or_default();
         json_patch::merge(
             value,
             &json!({"metadata": {"labels": {"kubernetes.io/metadata.name": name}}}),
@@ -416,7 +417,7 @@ pub(super) fn qos_class(spec: Option<&Value>) -> &'static str {
         .filter_map(|name| spec?.get(*name)?.as_array())
         .flatten();
     for container in containers {
-        let get = |what: &str, name: &str| container.pointer(&format!("/resources/{what}/{name}"));
+        let get = |what: &str, name: &str| container.reach(&format!("/resources/{what}/{name}"));
         for name in ["cpu", "memory"] {
             let (limit, request) = (get("limits", name), get("requests", name));
             any |= limit.is_some() || request.is_some();

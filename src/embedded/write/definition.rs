@@ -8,6 +8,7 @@ use super::{meta, validations};
 use crate::embedded::admission::conversion::Converter;
 use crate::embedded::api::registry::{Custom, Kind, Registry, Subresource};
 use crate::embedded::api::status::Cause;
+use crate::embedded::reach::Reach as _;
 use crate::embedded::server::Server;
 use crate::embedded::store::Object;
 
@@ -17,14 +18,11 @@ pub(super) fn is_definition(kind: &Kind) -> bool {
 }
 
 fn text<'a>(value: &'a Value, at: &str) -> &'a str {
-    value
-        .pointer(at)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
+    value.reach(at).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn versions(value: &Value) -> impl Iterator<Item = &Value> {
-    let list = value.pointer("/spec/versions").and_then(Value::as_array);
+    let list = value.reach("/spec/versions").and_then(Value::as_array);
     list.into_iter().flatten()
 }
 
@@ -116,7 +114,7 @@ pub(super) fn check(value: &Value) -> Vec<Cause> {
     }
     if !matches!(text(value, "/spec/scope"), "Namespaced" | "Cluster") {
         let scope = value
-            .pointer("/spec/scope")
+            .reach("/spec/scope")
             .cloned()
             .unwrap_or_else(|| "".into());
         causes.push(match scope.as_str() {
@@ -128,12 +126,12 @@ pub(super) fn check(value: &Value) -> Vec<Cause> {
     if stored.count() != 1 {
         causes.push(Cause::invalid(
             "spec.versions",
-            &value.pointer("/spec/versions").cloned().unwrap_or_default(),
+            &value.reach("/spec/versions").cloned().unwrap_or_default(),
             "must have exactly one version marked as storage version",
         ));
     }
     for (at, version) in versions(value).enumerate() {
-        if version.pointer("/schema/openAPIV3Schema").is_none() {
+        if version.reach("/schema/openAPIV3Schema").is_none() {
             causes.push(Cause::required(
                 format!("spec.versions[{at}].schema.openAPIV3Schema"),
                 "",
@@ -146,7 +144,7 @@ pub(super) fn check(value: &Value) -> Vec<Cause> {
 
 /// What is wrong with the rules of the schemas.
 fn check_rules(value: &Value) -> Vec<Cause> {
-    let schema = |version: &Value| version.pointer("/schema/openAPIV3Schema").cloned();
+    let schema = |version: &Value| version.reach("/schema/openAPIV3Schema").cloned();
     let schemas: Vec<Value> = versions(value).filter_map(schema).collect();
     // A schema that all versions share is kept, and complained about, in one place.
     let shared = schemas.windows(2).all(|pair| pair.first() == pair.last());
@@ -172,7 +170,7 @@ fn kinds(value: &Value) -> Vec<Kind> {
     );
     let kind = text(value, "/spec/names/kind");
     let words = |at: &str| -> Vec<String> {
-        let list = value.pointer(at).and_then(Value::as_array);
+        let list = value.reach(at).and_then(Value::as_array);
         let list = list.into_iter().flatten();
         list.filter_map(|word| Some(word.as_str()?.to_owned()))
             .collect()
@@ -209,29 +207,26 @@ fn kinds(value: &Value) -> Vec<Kind> {
         stored.clone_into(&mut made.storage_version);
         let list = |at: &str| {
             version
-                .pointer(at)
+                .reach(at)
                 .and_then(Value::as_array)
                 .cloned()
                 .unwrap_or_default()
         };
-        let schema = version.pointer("/schema/openAPIV3Schema");
+        let schema = version.reach("/schema/openAPIV3Schema");
         let schema = Arc::new(schema.cloned().unwrap_or_default());
         let custom = Custom {
             schema: (*schema).clone(),
             fills: has_default(&schema),
             rules: validations::compile(&schema, "").0,
             columns: list("/additionalPrinterColumns"),
-            scale: version.pointer("/subresources/scale").cloned(),
-            status: version.pointer("/subresources/status").is_some(),
+            scale: version.reach("/subresources/scale").cloned(),
+            status: version.reach("/subresources/status").is_some(),
             selectable: list("/selectableFields")
                 .iter()
                 .map(|field| text(field, "/jsonPath").to_owned())
                 .collect(),
-            converter: value.pointer("/spec/conversion").and_then(Converter::read),
-            conversion: value
-                .pointer("/spec/conversion")
-                .cloned()
-                .unwrap_or_default(),
+            converter: value.reach("/spec/conversion").and_then(Converter::read),
+            conversion: value.reach("/spec/conversion").cloned().unwrap_or_default(),
         };
         let part = |name: &str, group: &str, version: &str, kind: &str| Subresource {
             name: name.to_owned(),

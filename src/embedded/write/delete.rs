@@ -8,6 +8,7 @@ use super::{Options, TRIES, meta, miss_to_status};
 use crate::embedded::admission::{self, Operation, Request};
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::Status;
+use crate::embedded::reach::Reach as _;
 use crate::embedded::server::Server;
 use crate::embedded::store::{Expect, Miss, Object};
 
@@ -134,7 +135,7 @@ pub async fn delete(
 
 /// Being marked counts as something asked for.
 fn meta_generation(kind: &Kind, before: &Value, value: &mut Value) {
-    let was_marked = before.pointer("/metadata/deletionTimestamp").is_some();
+    let was_marked = before.reach("/metadata/deletionTimestamp").is_some();
     if was_marked || !super::rules::counts_generations(kind) {
         return;
     }
@@ -166,7 +167,7 @@ pub(super) fn is_finished(kind: &Kind, value: &Value) -> bool {
             .unwrap_or(0)
             == 0
         && empty(metadata.get("finalizers"))
-        && (!is_namespace || empty(value.pointer("/spec/finalizers")))
+        && (!is_namespace || empty(value.reach("/spec/finalizers")))
 }
 
 fn check_preconditions(
@@ -185,7 +186,7 @@ fn check_preconditions(
         ),
     ] {
         let Some(wanted) = wanted else { continue };
-        let found = before.pointer(&format!("/metadata/{field}"));
+        let found = before.reach(&format!("/metadata/{field}"));
         let found = found.and_then(Value::as_str).unwrap_or_default();
         if found != wanted {
             let detail = format!(
@@ -213,18 +214,13 @@ fn grace_of(kind: &Kind, deletion: &Deletion, value: &Value) -> u64 {
     if kind.bucket() != "pods" {
         return 0;
     }
-    let text = |at: &str| {
-        value
-            .pointer(at)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-    };
+    let text = |at: &str| value.reach(at).and_then(Value::as_str).unwrap_or_default();
     let scheduled = !text("/spec/nodeName").is_empty();
     let ended = matches!(text("/status/phase"), "Succeeded" | "Failed");
     if !scheduled || ended {
         return 0;
     }
-    let own = value.pointer("/spec/terminationGracePeriodSeconds");
+    let own = value.reach("/spec/terminationGracePeriodSeconds");
     deletion
         .grace
         .or_else(|| own.and_then(Value::as_u64))

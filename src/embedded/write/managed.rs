@@ -7,6 +7,7 @@ use super::{Options, meta};
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::{Cause, Status};
 use crate::embedded::proto::shape::Shape;
+use crate::embedded::reach::Reach as _;
 
 /// One writer's entry.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,7 +84,7 @@ impl<'a> Writer<'a> {
 
 fn entries_of(value: &Value) -> Vec<Entry> {
     let list = value
-        .pointer("/metadata/managedFields")
+        .reach("/metadata/managedFields")
         .and_then(Value::as_array);
     list.into_iter().flatten().map(Entry::read).collect()
 }
@@ -121,7 +122,7 @@ pub(super) fn note_update(
 ) {
     // Whoever sends an empty list wants to start over.
     let reset = value
-        .pointer("/metadata/managedFields")
+        .reach("/metadata/managedFields")
         .and_then(Value::as_array)
         .is_some_and(|list| list.is_empty() || list.iter().all(|e| e == &json!({})));
     let mut entries = match before {
@@ -180,7 +181,7 @@ pub(super) fn keep(before: &Value, value: &mut Value) {
     let Some(metadata) = meta::of(value) else {
         return;
     };
-    match before.pointer("/metadata/managedFields") {
+    match before.reach("/metadata/managedFields") {
         Some(entries) => metadata.insert("managedFields".to_owned(), entries.clone()),
         None => metadata.shift_remove("managedFields"),
     };
@@ -213,7 +214,7 @@ pub(super) fn apply(
     let mut said = said_by(config, shape);
     said.strip();
     let mut entries = entries_of(before);
-    if entries.is_empty() && before.pointer("/metadata/uid").is_some() {
+    if entries.is_empty() && before.reach("/metadata/uid").is_some() {
         entries.push(Entry::before_first_apply(before, shape, who));
     }
     let own = entries.iter().position(|entry| entry.is_of(who, "Apply"));

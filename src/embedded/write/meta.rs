@@ -6,6 +6,7 @@ use super::Part;
 use super::rules;
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::{Cause, Status};
+use crate::embedded::reach::Reach as _;
 
 /// Letters of generated names: no vowels and nothing that looks like another letter.
 const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
@@ -22,12 +23,7 @@ pub(crate) fn time(at: jiff::Timestamp) -> String {
 
 /// Namespace and name.
 pub(super) fn place(value: &Value) -> (&str, &str) {
-    let text = |at: &str| {
-        value
-            .pointer(at)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-    };
+    let text = |at: &str| value.reach(at).and_then(Value::as_str).unwrap_or_default();
     (text("/metadata/namespace"), text("/metadata/name"))
 }
 

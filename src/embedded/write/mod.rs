@@ -39,6 +39,7 @@ use super::api::registry::{Kind, api_version};
 use super::api::status::{Cause, Status};
 use super::server::Server;
 use super::store::{Expect, Miss, Object};
+use crate::embedded::reach::Reach as _;
 
 /// How often a write without a fixed revision is tried against a moving object.
 const TRIES: usize = 16;
@@ -136,7 +137,7 @@ pub async fn apply(
         let cause = Cause::required("fieldManager", "is required for apply patch");
         return Err(Status::invalid_options("PatchOptions", &[cause]));
     }
-    if config.pointer("/metadata/managedFields").is_some() {
+    if config.reach("/metadata/managedFields").is_some() {
         return Err(Status::bad_request("metadata.managedFields must be nil"));
     }
     let typed = |field: &str| {

@@ -6,6 +6,7 @@ use super::{strategic, twice};
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::Status;
 use crate::embedded::proto::shape::Shape;
+use crate::embedded::reach::Reach as _;
 
 /// The media type of server-side apply.
 pub const APPLY: &str = "application/apply-patch+yaml";
@@ -88,7 +89,7 @@ impl Patch {
 fn asks_for_nothing(step: &json_patch::PatchOperation, value: &Value) -> bool {
     match step {
         json_patch::PatchOperation::Test(test) => {
-            test.value.is_null() && value.pointer(test.path.as_str()).is_none()
+            test.value.is_null() && value.reach(test.path.as_str()).is_none()
         }
         _ => false,
     }

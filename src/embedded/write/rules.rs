@@ -6,6 +6,7 @@ use super::{Part, definition};
 use crate::embedded::admission;
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::{Cause, Status};
+use crate::embedded::reach::Reach as _;
 use crate::embedded::server::Server;
 use crate::embedded::store::Object;
 
@@ -91,17 +92,14 @@ pub(super) fn confine(kind: &Kind, part: Part, before: &Value, value: &mut Value
             }
         },
         Part::Status => {
-            let status = new.shift_remove("status");
-            let metadata = new.shift_remove("metadata");
-            let mut next = old.clone();
-            if let Some(metadata) = metadata {
-                next.insert("metadata".to_owned(), metadata);
+            // Mostly nothing else was touched, and then nothing needs to be put back.
+            let free = |name: &str| matches!(name, "metadata" | "status");
+            new.retain(|name, _| free(name) || old.contains_key(name));
+            for (name, was) in old.iter().filter(|(name, _)| !free(name)) {
+                if new.get(name) != Some(was) {
+                    new.insert(name.clone(), was.clone());
+                }
             }
-            match status {
-                Some(status) => next.insert("status".to_owned(), status),
-                None => next.shift_remove("status"),
-            };
-            *new = next;
         }
         Part::Main | Part::Other => {}
     }
@@ -114,14 +112,14 @@ pub(super) fn confine(kind: &Kind, part: Part, before: &Value, value: &mut Value
 }
 
 /// Changes of what is fixed.
-pub(super) fn fixed(kind: &Kind, before: &Value, value: &Value) -> Vec<Cause> {
+pub(super) fn fixed(kind: &Kind, part: Part, before: &Value, value: &Value) -> Vec<Cause> {
     let mut causes = Vec::new();
-    let differs = |at: &str| before.pointer(at) != value.pointer(at);
-    let deleting = before.pointer("/metadata/deletionTimestamp").is_some();
+    let differs = |at: &str| before.reach(at) != value.reach(at);
+    let deleting = before.reach("/metadata/deletionTimestamp").is_some();
     if deleting {
         let list = |value: &Value| -> Vec<String> {
             let list = value
-                .pointer("/metadata/finalizers")
+                .reach("/metadata/finalizers")
                 .and_then(Value::as_array);
             let list = list.into_iter().flatten();
             list.filter_map(|f| Some(f.as_str()?.to_owned())).collect()
@@ -137,6 +135,10 @@ pub(super) fn fixed(kind: &Kind, before: &Value, value: &Value) -> Vec<Cause> {
                 ),
             ));
         }
+    }
+    // All else is as it was.
+    if part == Part::Status {
+        return causes;
     }
     let immutable: &[&str] = match (kind.group.as_str(), kind.plural.as_str()) {
         ("apps", "deployments" | "replicasets" | "daemonsets") => &["spec.selector"],
@@ -154,7 +156,7 @@ pub(super) fn fixed(kind: &Kind, before: &Value, value: &Value) -> Vec<Cause> {
     for field in immutable {
         let at = format!("/{}", field.replace('.', "/"));
         if differs(&at) {
-            let value = value.pointer(&at).cloned().unwrap_or_default();
+            let value = value.reach(&at).cloned().unwrap_or_default();
             causes.push(Cause::invalid(*field, &value, "field is immutable"));
         }
     }
@@ -175,19 +177,20 @@ pub(super) fn fixed(kind: &Kind, before: &Value, value: &Value) -> Vec<Cause> {
 
 /// Changes of what is fixed in words of the kind's own.
 fn confined(kind: &Kind, before: &Value, value: &Value, causes: &mut Vec<Cause>) {
-    let differs = |at: &str| before.pointer(at) != value.pointer(at);
+    let differs = |at: &str| before.reach(at) != value.reach(at);
     let spec_but = |value: &Value, free: &[&str]| {
         let mut spec = value.get("spec").cloned().unwrap_or_default();
         for field in free {
             if let Some((parent, name)) = field.rsplit_once('/')
-                && let Some(parent) = spec.pointer_mut(parent).and_then(Value::as_object_mut)
+                && let Some(parent) = spec.reach_mut(parent).and_then(Value::as_object_mut)
             {
                 parent.shift_remove(name);
             }
         }
         spec
     };
-    let changed = |free: &[&str]| spec_but(before, free) != spec_but(value, free);
+    let changed =
+        |free: &[&str]| differs("/spec") && spec_but(before, free) != spec_but(value, free);
     match (kind.group.as_str(), kind.plural.as_str()) {
         ("apps", "statefulsets") => {
             const FREE: &[&str] = &[
@@ -206,7 +209,7 @@ fn confined(kind: &Kind, before: &Value, value: &Value, causes: &mut Vec<Cause>)
         ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings")
             if differs("/roleRef") =>
         {
-            let part = |name: &str| value.pointer(&format!("/roleRef/{name}")).cloned();
+            let part = |name: &str| value.reach(&format!("/roleRef/{name}")).cloned();
             let shown =
                 json!({"APIGroup": part("apiGroup"), "Kind": part("kind"), "Name": part("name")});
             causes.push(Cause::invalid("roleRef", &shown, "cannot change roleRef"));
@@ -223,11 +226,11 @@ fn confined(kind: &Kind, before: &Value, value: &Value, causes: &mut Vec<Cause>)
             causes.push(Cause::forbidden("provisioner", detail));
         }
         ("batch", "jobs") if differs("/spec/completions") => {
-            let indexed = value.pointer("/spec/completionMode") == Some(&json!("Indexed"));
-            let both = value.pointer("/spec/completions") == value.pointer("/spec/parallelism");
+            let indexed = value.reach("/spec/completionMode") == Some(&json!("Indexed"));
+            let both = value.reach("/spec/completions") == value.reach("/spec/parallelism");
             // Indexed jobs may grow and shrink as a whole.
             if !(indexed && both) {
-                let now = value.pointer("/spec/completions").cloned();
+                let now = value.reach("/spec/completions").cloned();
                 let now = now.unwrap_or_default();
                 causes.push(Cause::invalid(
                     "spec.completions",
@@ -238,10 +241,10 @@ fn confined(kind: &Kind, before: &Value, value: &Value, causes: &mut Vec<Cause>)
         }
         ("", "services") if differs("/spec/clusterIP") => {
             let text = |value: &Value| {
-                let text = value.pointer("/spec/clusterIP").and_then(Value::as_str);
+                let text = value.reach("/spec/clusterIP").and_then(Value::as_str);
                 text.unwrap_or_default().to_owned()
             };
-            let stays = |value: &Value| value.pointer("/spec/type") != Some(&json!("ExternalName"));
+            let stays = |value: &Value| value.reach("/spec/type") != Some(&json!("ExternalName"));
             if !text(before).is_empty() && stays(before) && stays(value) {
                 let detail = "may not change once set";
                 let now = json!([text(value)]);
@@ -250,19 +253,19 @@ fn confined(kind: &Kind, before: &Value, value: &Value, causes: &mut Vec<Cause>)
         }
         ("", "persistentvolumeclaims") => {
             let mut free = vec!["/resources/requests", "/volumeAttributesClassName"];
-            let bound = before.pointer("/spec/volumeName").is_some();
+            let bound = before.reach("/spec/volumeName").is_some();
             if !bound {
                 // Binding is what these are set by.
                 free.push("/volumeName");
             }
-            if before.pointer("/spec/storageClassName").is_none() {
+            if before.reach("/spec/storageClassName").is_none() {
                 free.push("/storageClassName");
             }
             if changed(&free) {
                 causes.push(Cause::forbidden("spec", "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"));
             }
         }
-        ("", "pods") => pod_confined(before, value, causes),
+        ("", "pods") if differs("/spec") => pod_confined(before, value, causes),
         _ => {}
     }
 }

@@ -7,6 +7,7 @@ use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::Status;
 use crate::embedded::proto::shape::{Form, Shape};
 use crate::embedded::quantity;
+use crate::embedded::reach::Reach as _;
 
 /// Takes unknown fields out; says so, or refuses, as was asked for.
 pub(super) fn check(
@@ -28,7 +29,7 @@ pub(super) fn check_applied(
 
 fn undeclared(kind: &Kind, value: &Value, fields: &[String]) -> Status {
     let text = |at: &str| {
-        let text = value.pointer(at).and_then(Value::as_str);
+        let text = value.reach(at).and_then(Value::as_str);
         text.unwrap_or_default()
     };
     let each = fields

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::embedded::api::status::Cause;
 use crate::embedded::cel::{self, Program, Stop, Type, Val, schema as typed};
+use crate::embedded::reach::Reach as _;
 
 /// What all rules of an object may cost together.
 const BUDGET: u64 = 10_000_000;
@@ -67,7 +68,7 @@ impl Compiler<'_> {
         known: Option<String>,
     ) -> Option<Rules> {
         let whole = Arc::clone(self.schema);
-        let here = whole.pointer(at)?;
+        let here = whole.reach(at)?;
         let mut rules = Rules {
             schema: Arc::new(here.clone()),
             ..Rules::default()

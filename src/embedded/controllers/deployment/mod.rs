@@ -11,6 +11,7 @@ use super::owned::{is_going, is_of, number, owner_key, owner_reference, text};
 use super::{Context, Controller, Next, adoption, template};
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::Status;
+use crate::embedded::reach::Reach as _;
 use crate::embedded::store::{Change, ChangeKind, Object};
 use crate::embedded::write::{Options, Part};
 
@@ -105,7 +106,7 @@ impl Set {
 }
 
 fn revision_of(value: &Value) -> i64 {
-    let annotations = value.pointer("/metadata/annotations");
+    let annotations = value.reach("/metadata/annotations");
     let revision = annotations
         .and_then(|all| all.get(REVISION))
         .and_then(Value::as_str);
@@ -119,7 +120,7 @@ impl Rollout<'_> {
         if is_going(&self.value) {
             return self.tell(new.as_ref(), &old).await;
         }
-        let paused = self.value.pointer("/spec/paused") == Some(&Value::Bool(true));
+        let paused = self.value.reach("/spec/paused") == Some(&Value::Bool(true));
         if paused {
             if let Some(new) = new
                 .as_ref()
@@ -203,13 +204,13 @@ impl Rollout<'_> {
         sets.sort_by_key(Set::revision);
         let template = self
             .value
-            .pointer("/spec/template")
+            .reach("/spec/template")
             .cloned()
             .unwrap_or_default();
         let at = sets.iter().position(|set| {
             let theirs = set
                 .value
-                .pointer("/spec/template")
+                .reach("/spec/template")
                 .cloned()
                 .unwrap_or_default();
             template::same(&template, &theirs, HASH)
@@ -269,12 +270,12 @@ impl Rollout<'_> {
     async fn create_new(&self, revision: i64, old: &[Set]) -> Result<Set, Status> {
         let mut template = self
             .value
-            .pointer("/spec/template")
+            .reach("/spec/template")
             .cloned()
             .unwrap_or_default();
         let hash = template::hash(&template, number(&self.value, "/status/collisionCount"));
         let labels = template
-            .pointer("/metadata/labels")
+            .reach("/metadata/labels")
             .cloned()
             .unwrap_or_else(|| json!({}));
         json_patch::merge(
@@ -283,7 +284,7 @@ impl Rollout<'_> {
         );
         let mut selector = self
             .value
-            .pointer("/spec/selector")
+            .reach("/spec/selector")
             .cloned()
             .unwrap_or_default();
         json_patch::merge(&mut selector, &json!({"matchLabels": {HASH: hash}}));
@@ -292,7 +293,7 @@ impl Rollout<'_> {
         let mut annotations = Map::new();
         let own = self
             .value
-            .pointer("/metadata/annotations")
+            .reach("/metadata/annotations")
             .and_then(Value::as_object);
         for (name, value) in own.into_iter().flatten() {
             if name != "kubectl.kubernetes.io/last-applied-configuration" {
@@ -317,7 +318,7 @@ impl Rollout<'_> {
         let mut spec = json!({"replicas": first, "selector": selector, "template": template});
         if let (Some(spec), Some(least)) = (
             spec.as_object_mut(),
-            self.value.pointer("/spec/minReadySeconds"),
+            self.value.reach("/spec/minReadySeconds"),
         ) {
             spec.insert("minReadySeconds".to_owned(), least.clone());
         }

@@ -6,6 +6,7 @@ use super::{NAME, Rollout, Set};
 use crate::embedded::api::status::Status;
 use crate::embedded::controllers::Event;
 use crate::embedded::controllers::owned::{is_going, portion};
+use crate::embedded::reach::Reach as _;
 use crate::embedded::write::{Deletion, Options};
 
 impl Rollout<'_> {
@@ -46,7 +47,7 @@ impl Rollout<'_> {
     pub(super) fn room(&self) -> (i64, i64) {
         let rolling = |name: &str| {
             self.value
-                .pointer(&format!("/spec/strategy/rollingUpdate/{name}"))
+                .reach(&format!("/spec/strategy/rollingUpdate/{name}"))
         };
         let wanted = self.wanted();
         let surge = portion(rolling("maxSurge"), wanted, true);
@@ -104,7 +105,7 @@ impl Rollout<'_> {
     pub(super) async fn clean_up(&self, old: &[Set]) -> Result<(), Status> {
         let limit = self
             .value
-            .pointer("/spec/revisionHistoryLimit")
+            .reach("/spec/revisionHistoryLimit")
             .and_then(Value::as_u64);
         let limit = usize::try_from(limit.unwrap_or(10)).unwrap_or(usize::MAX);
         let idle: Vec<&Set> = old

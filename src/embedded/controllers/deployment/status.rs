@@ -8,6 +8,7 @@ use super::{NAME, Rollout, Set};
 use crate::embedded::api::status::Status;
 use crate::embedded::controllers::Next;
 use crate::embedded::controllers::owned::{count, number, set_status, text};
+use crate::embedded::reach::Reach as _;
 use crate::embedded::write;
 
 impl Rollout<'_> {
@@ -60,7 +61,7 @@ impl Rollout<'_> {
         (total, updated, available): (i64, i64, i64),
     ) -> Next {
         const KIND: &str = "Progressing";
-        let paused = self.value.pointer("/spec/paused") == Some(&Value::Bool(true));
+        let paused = self.value.reach("/spec/paused") == Some(&Value::Bool(true));
         if paused {
             conditions.set(KIND, "Unknown", "DeploymentPaused", "Deployment is paused");
             return Next::Done;
@@ -109,9 +110,7 @@ struct Conditions {
 
 impl Conditions {
     fn of(value: &Value) -> Self {
-        let list = value
-            .pointer("/status/conditions")
-            .and_then(Value::as_array);
+        let list = value.reach("/status/conditions").and_then(Value::as_array);
         Self {
             list: list.cloned().unwrap_or_default(),
         }

@@ -6,6 +6,7 @@ use super::metadata::check_labels;
 use super::{list, text};
 use crate::embedded::api::status::Cause;
 use crate::embedded::quantity;
+use crate::embedded::reach::Reach as _;
 
 const NOT_NEGATIVE: &str = "must be greater than or equal to 0";
 
@@ -101,9 +102,9 @@ pub(super) fn container(container: &Value, at: &str, causes: &mut Vec<Cause>) {
 }
 
 fn resources(container: &Value, at: &str, causes: &mut Vec<Cause>) {
-    let limits = container.pointer("/resources/limits");
+    let limits = container.reach("/resources/limits");
     let requests = container
-        .pointer("/resources/requests")
+        .reach("/resources/requests")
         .and_then(Value::as_object);
     for (name, request) in requests.into_iter().flatten() {
         let Some(limit) = limits.and_then(|limits| limits.get(name)) else {

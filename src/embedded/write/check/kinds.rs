@@ -9,6 +9,7 @@ use super::{list, text};
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::Cause;
 use crate::embedded::quantity;
+use crate::embedded::reach::Reach as _;
 
 const KEY: &str = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
 
@@ -47,7 +48,7 @@ pub(super) fn look(kind: &Kind, value: &Value, causes: &mut Vec<Cause>) {
                 "clusterrolebindings" => &["ClusterRole"],
                 _ => &["Role", "ClusterRole"],
             };
-            let kind = value.pointer("/roleRef/kind");
+            let kind = value.reach("/roleRef/kind");
             one_of(kind, "roleRef.kind", allowed, causes);
             if text(value, "/roleRef/name").is_empty() {
                 causes.push(Cause::required("roleRef.name", ""));
@@ -98,7 +99,7 @@ fn claim(value: &Value, causes: &mut Vec<Cause>) {
         let detail = "at least 1 access mode is required";
         causes.push(Cause::required("spec.accessModes", detail));
     }
-    if spec.pointer("/resources/requests/storage").is_none() {
+    if spec.reach("/resources/requests/storage").is_none() {
         causes.push(Cause::required("spec.resources[storage]", ""));
     }
 }
@@ -136,7 +137,7 @@ fn volume(value: &Value, causes: &mut Vec<Cause>) {
 }
 
 fn quota(value: &Value, causes: &mut Vec<Cause>) {
-    let hard = value.pointer("/spec/hard").and_then(Value::as_object);
+    let hard = value.reach("/spec/hard").and_then(Value::as_object);
     for (name, amount) in hard.into_iter().flatten() {
         if quantity::of(amount).is_some_and(|amount| amount < 0) {
             let at = format!("spec.hard[{name}]");
@@ -183,7 +184,7 @@ fn ingress(value: &Value, causes: &mut Vec<Cause>) {
 }
 
 fn budget(value: &Value, causes: &mut Vec<Cause>) {
-    let field = |name: &str| value.pointer(&format!("/spec/{name}")).cloned();
+    let field = |name: &str| value.reach(&format!("/spec/{name}")).cloned();
     let (least, most) = (field("minAvailable"), field("maxUnavailable"));
     if least.is_some() && most.is_some() {
         let shown = json!({
@@ -197,7 +198,7 @@ fn budget(value: &Value, causes: &mut Vec<Cause>) {
 
 fn autoscaler(value: &Value, causes: &mut Vec<Cause>) {
     let number = |name: &str| {
-        let number = value.pointer(&format!("/spec/{name}"));
+        let number = value.reach(&format!("/spec/{name}"));
         number.and_then(Value::as_i64).unwrap_or(0)
     };
     let (least, most) = (number("minReplicas"), number("maxReplicas"));

@@ -4,12 +4,13 @@ use serde_json::Value;
 
 use super::{KEY, VALUE, is_word, list, text};
 use crate::embedded::api::status::Cause;
+use crate::embedded::reach::Reach as _;
 
 /// What is wrong with an object's metadata.
 pub(super) fn look(value: &Value, causes: &mut Vec<Cause>) {
-    check_labels(value.pointer("/metadata/labels"), "metadata.labels", causes);
+    check_labels(value.reach("/metadata/labels"), "metadata.labels", causes);
     let annotations = value
-        .pointer("/metadata/annotations")
+        .reach("/metadata/annotations")
         .and_then(Value::as_object);
     for key in annotations.into_iter().flat_map(serde_json::Map::keys) {
         if !is_qualified(&key.to_lowercase()) {

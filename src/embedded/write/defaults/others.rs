@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{list, object, set, template};
+use crate::embedded::reach::Reach as _;
 
 /// Fills in an object of a group's resource.
 pub(super) fn apply(group: &str, plural: &str, value: &mut Value) {
@@ -60,7 +61,7 @@ pub(super) fn apply(group: &str, plural: &str, value: &mut Value) {
         ("resource.k8s.io", _) => {
             let requests = root
                 .get_mut("spec")
-                .and_then(|spec| spec.pointer_mut("/devices/requests"))
+                .and_then(|spec| spec.reach_mut("/devices/requests"))
                 .and_then(Value::as_array_mut);
             for request in requests.into_iter().flatten() {
                 let exactly = request.get_mut("exactly").and_then(Value::as_object_mut);
@@ -97,7 +98,7 @@ pub(in crate::embedded::write) fn event(root: &mut Map<String, Value>) {
 fn controller(root: &mut Map<String, Value>) {
     let labels = root
         .get("spec")
-        .and_then(|spec| spec.pointer("/template/metadata/labels"))
+        .and_then(|spec| spec.reach("/template/metadata/labels"))
         .filter(|labels| labels.as_object().is_some_and(|map| !map.is_empty()))
         .cloned();
     let Some(labels) = labels else {

@@ -1,5 +1,6 @@
 //! Horizontal pod autoscalers: the first version knows one metric by name and keeps the others in annotations.
 
+use crate::embedded::reach::Reach as _;
 use serde_json::{Map, Value, json};
 
 const METRICS: &str = "autoscaling.alpha.kubernetes.io/metrics";
@@ -107,8 +108,8 @@ fn split(metrics: Option<Value>, side: &str) -> (Option<Value>, Option<Value>) {
     };
     let (mut percent, mut others) = (None, Vec::new());
     for metric in list {
-        let of = metric.pointer("/resource/name") == Some(&"cpu".into());
-        let own = metric.pointer(&format!("/resource/{side}/averageUtilization"));
+        let of = metric.reach("/resource/name") == Some(&"cpu".into());
+        let own = metric.reach(&format!("/resource/{side}/averageUtilization"));
         match own.filter(|_| of && percent.is_none()) {
             Some(own) => percent = Some(own.clone()),
             None => others.push(earlier(metric, side)),
