@@ -1,7 +1,8 @@
 //! Pod templates: what a pod made from one says, and a short name for a template.
 
-use crate::embedded::reach::Reach as _;
 use serde_json::{Map, Value, json};
+
+use crate::embedded::reach::Reach as _;
 
 const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 

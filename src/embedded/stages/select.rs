@@ -3,8 +3,9 @@
 //! Expressions are the part of jq's language that stages are written in: `.a.b`, `.a["b/c"]`, `.list.[]` and
 //! `select( .type == "x" )`, joined by `|`. One that is not understood selects nothing.
 
-use crate::embedded::reach::Reach as _;
 use serde_json::Value;
+
+use crate::embedded::reach::Reach as _;
 
 /// Whether a stage's selector takes an object.
 pub(super) fn takes(selector: Option<&Value>, object: &Value) -> bool {
@@ -112,6 +113,10 @@ fn follow(path: &str, mut found: Vec<Value>) -> Option<Vec<Value>> {
             let end = rest.find(['.', '[']).unwrap_or(rest.len());
             rest.split_at(end)
         };
+        // A bracket that is neither of the above would be stumbled over for ever.
+        if tail.len() == rest.len() {
+            return None;
+        }
         let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '/' | '.');
         if !name.chars().all(plain) {
             return None;
@@ -149,7 +154,9 @@ mod tests {
         ] {
             assert_eq!(json!(look_up(expression, &object).unwrap()), expected);
         }
-        assert!(look_up("length(.x)", &object).is_none());
+        for odd in ["length(.x)", ".a[0]", ".[", ".a[b"] {
+            assert!(look_up(odd, &object).is_none(), "{odd}");
+        }
     }
 
     #[test]

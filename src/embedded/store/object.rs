@@ -3,9 +3,10 @@
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use crate::embedded::reach::Reach as _;
 use bytes::Bytes;
 use serde_json::{Map, Value};
+
+use crate::embedded::reach::Reach as _;
 
 /// An object at one revision. It never changes; a write makes a new one.
 ///

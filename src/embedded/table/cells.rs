@@ -1,7 +1,8 @@
 //! How single cells are computed.
 
-use crate::embedded::reach::Reach as _;
 use serde_json::Value;
+
+use crate::embedded::reach::Reach as _;
 
 pub(super) fn text<'a>(value: &'a Value, at: &str) -> &'a str {
     value.reach(at).and_then(Value::as_str).unwrap_or_default()

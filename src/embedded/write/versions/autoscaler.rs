@@ -1,7 +1,8 @@
 //! Horizontal pod autoscalers: the first version knows one metric by name and keeps the others in annotations.
 
-use crate::embedded::reach::Reach as _;
 use serde_json::{Map, Value, json};
+
+use crate::embedded::reach::Reach as _;
 
 const METRICS: &str = "autoscaling.alpha.kubernetes.io/metrics";
 const CURRENT: &str = "autoscaling.alpha.kubernetes.io/current-metrics";
