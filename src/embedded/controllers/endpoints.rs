@@ -1,5 +1,7 @@
 //! Endpoints and endpoint slices: where a service's pods are.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::owned::{is_going, text};
@@ -8,7 +10,7 @@ use crate::embedded::api::registry::Kind;
 use crate::embedded::api::selector::LabelSelector;
 use crate::embedded::api::status::Status;
 use crate::embedded::reach::Reach as _;
-use crate::embedded::store::{Change, Object};
+use crate::embedded::store::{Change, ChangeKind, Object};
 use crate::embedded::write::{Deletion, Options, Part};
 
 const NAME: &str = "endpointslice-controller";
@@ -16,36 +18,42 @@ const NAME: &str = "endpointslice-controller";
 const SLICE: usize = 100;
 
 /// The controller.
-pub(super) struct Endpoints;
+#[derive(Default)]
+pub(super) struct Endpoints {
+    /// What services select, by key: every pod that changes is held against it.
+    selectors: BTreeMap<String, LabelSelector>,
+}
 
 impl Controller for Endpoints {
     fn sources(&self) -> &'static [(&'static str, &'static str)] {
         &[("", "services"), ("", "pods")]
     }
 
-    fn keys(&mut self, context: &Context, source: usize, change: &Change) -> Vec<String> {
+    fn keys(&mut self, _: &Context, source: usize, change: &Change) -> Vec<String> {
+        let key = change.object.key();
         if source == 0 {
-            return vec![change.object.key().to_owned()];
-        }
-        let Ok(kind) = context.kind("", "services") else {
-            return Vec::new();
-        };
-        let services = context
-            .server
-            .list(&kind, change.object.namespace())
-            .objects;
-        let covers = |service: &Object| {
-            let value = service.value();
+            let value = change.object.value();
             let selector = value.reach("/spec/selector").filter(|s| !is_empty(s));
-            let selector = selector.map(LabelSelector::from_map);
-            selector.is_some_and(|selector| {
-                let before = change.before.as_ref();
-                selector.matches_object(&change.object)
-                    || before.is_some_and(|before| selector.matches_object(before))
-            })
-        };
-        let covering = services.iter().filter(|service| covers(service));
-        covering.map(|service| service.key().to_owned()).collect()
+            match selector.filter(|_| change.kind != ChangeKind::Deleted) {
+                Some(selector) => {
+                    let selector = LabelSelector::from_map(selector);
+                    self.selectors.insert(key.to_owned(), selector);
+                }
+                None => {
+                    self.selectors.remove(key);
+                }
+            }
+            return vec![key.to_owned()];
+        }
+        let prefix = format!("{}/", change.object.namespace());
+        let here = self.selectors.range(prefix.clone()..);
+        let here = here.take_while(|(key, _)| key.starts_with(&prefix));
+        let covering = here.filter(|(_, selector)| {
+            let before = change.before.as_ref();
+            selector.matches_object(&change.object)
+                || before.is_some_and(|before| selector.matches_object(before))
+        });
+        covering.map(|(key, _)| key.clone()).collect()
     }
 
     async fn reconcile(&mut self, context: &Context, key: &str) -> Result<Next, Status> {

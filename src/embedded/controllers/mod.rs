@@ -105,7 +105,10 @@ pub(super) fn spawn(server: &Server) -> Running {
     tasks.spawn(runtime::run(context.clone(), quotas::Quotas));
     tasks.spawn(runtime::run(context.clone(), certificates::Certificates));
     tasks.spawn(runtime::run(context.clone(), aggregation::Aggregation));
-    tasks.spawn(runtime::run(context.clone(), endpoints::Endpoints));
+    tasks.spawn(runtime::run(
+        context.clone(),
+        endpoints::Endpoints::default(),
+    ));
     tasks.spawn(runtime::run(context, api_services::Availability));
     tasks.spawn(api_services::register(server.clone()));
     tasks.spawn(garbage::run(server.clone()));

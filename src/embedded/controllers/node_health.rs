@@ -12,11 +12,11 @@ use super::owned::text;
 use super::{Context, Controller, Event, Next};
 use crate::embedded::api::status::Status;
 use crate::embedded::reach::Reach as _;
+use crate::embedded::stages::node::{LEASES, is_held_by, is_kept};
 use crate::embedded::store::{Change, ChangeKind, Object};
 use crate::embedded::write::{self, Options, Part};
 
 const NAME: &str = "node-controller";
-const LEASES: &str = "kube-node-lease";
 const NOT_READY: &str = "node.kubernetes.io/not-ready";
 const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
 const CORDON: &str = "node.kubernetes.io/unschedulable";
@@ -51,6 +51,8 @@ struct Known {
 #[derive(Default)]
 pub(super) struct NodeHealth {
     known: HashMap<String, Known>,
+    /// How many of them are well.
+    well: usize,
 }
 
 impl Controller for NodeHealth {
@@ -61,23 +63,25 @@ impl Controller for NodeHealth {
     fn keys(&mut self, _: &Context, source: usize, change: &Change) -> Vec<String> {
         let name = change.object.name();
         if source == 1 {
-            if change.object.namespace() == LEASES
-                && change.kind != ChangeKind::Deleted
-                && let Some(known) = self.known.get_mut(name)
-            {
+            if change.object.namespace() != LEASES || change.kind == ChangeKind::Deleted {
+                return Vec::new();
+            }
+            if let Some(known) = self.known.get_mut(name) {
                 known.heard = Instant::now();
             }
-            return Vec::new();
+            // Somebody else's node has come.
+            let new = change.kind == ChangeKind::Added && !is_held_by(&change.object, name);
+            return new.then(|| format!("/{name}")).into_iter().collect();
         }
-        let was = self.known.get(name).map(|known| known.well);
-        let is = if change.kind == ChangeKind::Deleted {
-            self.known.remove(name);
-            None
+        let any = self.any_well();
+        if change.kind == ChangeKind::Deleted {
+            let known = self.known.remove(name);
+            self.well -= usize::from(known.is_some_and(|known| known.well));
         } else {
-            Some(self.listen(&change.object))
-        };
+            self.listen(&change.object);
+        }
         let mut keys = vec![change.object.key().to_owned()];
-        if was != is {
+        if any != self.any_well() {
             // Whether any node is well at all counts for those that are not.
             keys.extend(self.unwell());
         }
@@ -98,6 +102,10 @@ impl Controller for NodeHealth {
         if status_of(&value, "Ready") == "True" {
             mark_pods(context, &node, true).await?;
         }
+        // One that is given signs of life here would be silent only because this process has no time for it.
+        if is_kept(&context.server, &node) {
+            return Ok(Next::Done);
+        }
         let grace = context.server.settings().node_grace;
         let heard = self.known.get(node.name()).map(|known| known.heard);
         let left = heard.map_or(grace, |heard| grace.saturating_sub(heard.elapsed()));
@@ -110,8 +118,8 @@ impl Controller for NodeHealth {
 }
 
 impl NodeHealth {
-    /// Takes note of what a node says of itself; says whether it is well.
-    fn listen(&mut self, node: &Object) -> bool {
+    /// Takes note of what a node says of itself.
+    fn listen(&mut self, node: &Object) {
         let value = node.value();
         let ready = condition(&value, "Ready");
         let heartbeat = ready.map_or("", |ready| text(ready, "/lastHeartbeatTime"));
@@ -122,14 +130,15 @@ impl NodeHealth {
             .or_insert_with(|| Known {
                 heard: Instant::now(),
                 heartbeat: heartbeat.to_owned(),
-                well,
+                well: false,
             });
         if known.heartbeat != heartbeat {
             known.heartbeat = heartbeat.to_owned();
             known.heard = Instant::now();
         }
+        self.well += usize::from(well);
+        self.well -= usize::from(known.well);
         known.well = well;
-        well
     }
 
     #[allow(clippy::iter_over_hash_type, reason = "their order matters to nobody")]
@@ -138,9 +147,8 @@ impl NodeHealth {
         unwell.map(|(name, _)| format!("/{name}"))
     }
 
-    #[allow(clippy::iter_over_hash_type, reason = "one will do")]
     fn any_well(&self) -> bool {
-        self.known.values().any(|known| known.well)
+        self.well > 0
     }
 }
 

@@ -8,6 +8,7 @@ pub(super) use fit::{Wants, is_tolerated};
 pub(super) use node::{Node, Taint};
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -20,18 +21,16 @@ use crate::embedded::reach::Reach as _;
 
 const NAME: &str = "default-scheduler";
 /// When so many nodes would do, no more are looked at.
-const ENOUGH: usize = 100;
+const ENOUGH: usize = 32;
 
 /// The scheduler, with what it remembers of nodes.
 #[derive(Default)]
 pub(super) struct Scheduler {
     nodes: BTreeMap<String, Arc<Node>>,
-    /// The same in order, made anew when one comes or goes.
-    ring: Vec<Arc<Node>>,
     /// Pods that no node took; looked at again when nodes or pods change.
     waiting: BTreeSet<String>,
-    /// Where the last search ended, so that nodes are filled in turn.
-    last: usize,
+    /// The node at which the last search ended, so that nodes are filled in turn.
+    last: String,
 }
 
 impl Controller for Scheduler {
@@ -45,14 +44,12 @@ impl Controller for Scheduler {
             let name = object.name().to_owned();
             if change.kind == ChangeKind::Deleted {
                 self.nodes.remove(&name);
-                self.ring.clear();
             } else {
                 let node = Node::read(object);
                 if self.nodes.get(&name).is_some_and(|old| old.is_like(&node)) {
                     return Vec::new();
                 }
                 self.nodes.insert(name, Arc::new(node));
-                self.ring.clear();
             }
             return self.waiting.iter().cloned().collect();
         }
@@ -127,14 +124,12 @@ impl Scheduler {
         let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
         let mut best: Option<(i128, &str)> = None;
         let mut found = 0;
-        if self.ring.is_empty() {
-            self.ring = self.nodes.values().cloned().collect();
-        }
-        let count = self.ring.len();
-        let start = if count == 0 { 0 } else { self.last % count };
-        let (before, after) = self.ring.split_at(start);
-        let in_turn = after.iter().chain(before);
-        for (passed, node) in in_turn.enumerate() {
+        let after = (Bound::Excluded(self.last.as_str()), Bound::Unbounded);
+        let before = (Bound::Unbounded, Bound::Included(self.last.as_str()));
+        let after = self.nodes.range::<str, _>(after);
+        let in_turn = after.chain(self.nodes.range::<str, _>(before));
+        let mut last = None;
+        for (_, node) in in_turn {
             let used = index.used_on(&node.name);
             match wants.check(node, used, asks, &near) {
                 Ok(score) => {
@@ -143,17 +138,21 @@ impl Scheduler {
                         best = Some((score, &node.name));
                     }
                     if found >= ENOUGH {
-                        self.last = start + passed + 1;
+                        last = Some(&node.name);
                         break;
                     }
                 }
                 Err(reason) => *reasons.entry(reason).or_insert(0) += 1,
             }
         }
-        if let Some((_, node)) = best {
-            return Ok(node.to_owned());
+        let Some((_, node)) = best else {
+            return Err(explain(self.nodes.len(), &reasons));
+        };
+        let node = node.to_owned();
+        if let Some(last) = last {
+            self.last = last.clone();
         }
-        Err(explain(count, &reasons))
+        Ok(node)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Nodes: they become ready, and give signs of life.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -10,11 +11,12 @@ use crate::embedded::api::status::Status;
 use crate::embedded::controllers::{Context, Controller, Next};
 use crate::embedded::reach::Reach as _;
 use crate::embedded::server::Server;
-use crate::embedded::store::Change;
+use crate::embedded::store::{Change, Object};
 use crate::embedded::write::{self, Options, Part};
 
 const NAME: &str = "kwok-controller";
-const LEASES: &str = "kube-node-lease";
+/// Where nodes' leases are.
+pub(in crate::embedded) const LEASES: &str = "kube-node-lease";
 /// How long a lease counts, in seconds.
 const LEASE: u64 = 40;
 
@@ -40,7 +42,7 @@ impl Controller for Nodes {
         };
         let options = Options::controller(NAME);
         let value = node.value();
-        if !is_kept(&value) {
+        if !is_marked(&node) {
             return Ok(Next::Done);
         }
         if !has_status(&value) && !own::drive(&context.server, "Node") {
@@ -54,24 +56,37 @@ impl Controller for Nodes {
                 .server
                 .modify(&kind, "", node.name(), Part::Status, &options, &edit)
                 .await?;
-            renew(&context.server, node.name(), &value).await;
+            renew(&context.server, &node).await;
         }
         Ok(Next::Done)
     }
 }
 
-/// Whether a node is given signs of life.
-fn is_kept(node: &Value) -> bool {
-    node.reach(MARK).is_none_or(|mark| mark == "fake")
+/// Whether a node is given signs of life here; those of others' nodes have to come from elsewhere.
+pub(in crate::embedded) fn is_kept(server: &Server, node: &Object) -> bool {
+    let name = node.name();
+    is_marked(node) && lease_of(server, name).is_none_or(|lease| is_held_by(&lease, name))
+}
+
+fn is_marked(node: &Object) -> bool {
+    // Hardly any node is marked at all; its text tells at once.
+    !node.mentions("\"kwok.x-k8s.io/node\"")
+        || node.value().reach(MARK).is_none_or(|mark| mark == "fake")
+}
+
+fn lease_of(server: &Server, name: &str) -> Option<Arc<Object>> {
+    let kind = server.kind("coordination.k8s.io", "leases")?;
+    server.get(&kind, LEASES, name)
+}
+
+/// Whether a lease is a node's own, as those are that are made here.
+pub(in crate::embedded) fn is_held_by(lease: &Object, name: &str) -> bool {
+    lease.mentions(&format!("\"holderIdentity\":\"{name}\""))
 }
 
 /// Whether a node was given up because nothing was heard of it.
-fn is_given_up(node: &Value) -> bool {
-    let conditions = node.reach("/status/conditions").and_then(Value::as_array);
-    conditions.into_iter().flatten().any(|condition| {
-        let text = |name: &str| condition.get(name).and_then(Value::as_str);
-        text("type") == Some("Ready") && text("reason") == Some("NodeStatusUnknown")
-    })
+fn is_given_up(node: &Object) -> bool {
+    node.mentions("\"NodeStatusUnknown\"")
 }
 
 fn has_status(value: &Value) -> bool {
@@ -132,7 +147,8 @@ pub(super) fn address_of(name: &str) -> String {
 }
 
 /// Renews a node's lease; a lease that can't be renewed now will be the next time.
-async fn renew(server: &Server, name: &str, node: &Value) {
+async fn renew(server: &Server, node: &Object) {
+    let name = node.name();
     let Some(kind) = server.kind("coordination.k8s.io", "leases") else {
         return;
     };
@@ -140,11 +156,8 @@ async fn renew(server: &Server, name: &str, node: &Value) {
     let now = jiff::Timestamp::now()
         .strftime("%Y-%m-%dT%H:%M:%S.%6fZ")
         .to_string();
-    if let Some(lease) = server.get(&kind, LEASES, name) {
-        // A node of somebody else's gives signs of life itself.
-        let lease = lease.value();
-        let holder = lease.reach("/spec/holderIdentity").and_then(Value::as_str);
-        if holder.is_some_and(|holder| holder != name) {
+    if let Some(lease) = lease_of(server, name) {
+        if !is_held_by(&lease, name) {
             return;
         }
         let edit =
@@ -156,7 +169,7 @@ async fn renew(server: &Server, name: &str, node: &Value) {
     }
     let owner = json!({
         "apiVersion": "v1", "kind": "Node", "name": name,
-        "uid": node.reach("/metadata/uid").cloned().unwrap_or_default(),
+        "uid": node.uid(),
     });
     let lease = json!({
         "metadata": {"name": name, "ownerReferences": [owner]},
@@ -178,12 +191,11 @@ pub(in crate::embedded) async fn heartbeats(server: Server) {
         // Many nodes share the time, so that a big cluster is not busy with nothing else.
         let pause = renew_after.checked_div(u32::try_from(nodes.len()).unwrap_or(u32::MAX));
         for node in &nodes {
-            let value = node.value();
-            if !is_kept(&value) {
+            if !is_kept(&server, node) {
                 continue;
             }
-            renew(&server, node.name(), &value).await;
-            if is_given_up(&value) && !own::drive(&server, "Node") {
+            renew(&server, node).await;
+            if is_given_up(node) && !own::drive(&server, "Node") {
                 tell(&server, node.name(), true).await;
             }
             let now = tokio::time::Instant::now();

@@ -1,6 +1,6 @@
 //! What differs between kinds when they are written: which count generations, what a status starts as, what is fixed.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Part, definition};
 use crate::embedded::admission;
@@ -271,40 +271,56 @@ fn confined(kind: &Kind, before: &Value, value: &Value, causes: &mut Vec<Cause>)
 }
 
 /// Of a running pod, little can be changed but images.
-fn pod_confined(before: &Value, value: &Value, causes: &mut Vec<Cause>) {
-    let fixed = |value: &Value| {
-        let mut spec = value.get("spec").cloned().unwrap_or_default();
-        for list in ["containers", "initContainers"] {
-            let list = spec.get_mut(list).and_then(Value::as_array_mut);
-            for container in list.into_iter().flatten() {
-                if let Some(container) = container.as_object_mut() {
-                    container.shift_remove("image");
-                    // Its own part changes these, and the pull policy follows nothing.
-                    container.shift_remove("resources");
-                    container.shift_remove("resizePolicy");
-                }
-            }
+fn pod_confined<'a>(before: &'a Value, value: &'a Value, causes: &mut Vec<Cause>) {
+    const FREE: &[&str] = &[
+        "activeDeadlineSeconds",
+        "tolerations",
+        "terminationGracePeriodSeconds",
+        "nodeName",
+        "ephemeralContainers",
+        "schedulingGates",
+        "nodeSelector",
+        "affinity",
+        "resources",
+    ];
+    // Its own part changes these, and the pull policy follows nothing.
+    const OF_CONTAINERS: &[&str] = &["image", "resources", "resizePolicy"];
+    let spec = |of: &'a Value| of.get("spec").and_then(Value::as_object);
+    let (old, new) = (spec(before), spec(value));
+    let same_containers = |old: &'a Value, new: &'a Value| match (old.as_array(), new.as_array()) {
+        (Some(old), Some(new)) => {
+            let of = |container: &'a Value| container.as_object();
+            let same =
+                |(old, new)| same_but(OF_CONTAINERS, of(old), of(new), |_, old, new| old == new);
+            old.len() == new.len() && old.iter().zip(new).all(same)
         }
-        if let Some(spec) = spec.as_object_mut() {
-            for free in [
-                "activeDeadlineSeconds",
-                "tolerations",
-                "terminationGracePeriodSeconds",
-                "nodeName",
-                "ephemeralContainers",
-                "schedulingGates",
-                "nodeSelector",
-                "affinity",
-                "resources",
-            ] {
-                spec.shift_remove(free);
-            }
-        }
-        spec
+        _ => old == new,
     };
-    if fixed(before) != fixed(value) {
+    let same = |name: &str, old: &'a Value, new: &'a Value| match name {
+        "containers" | "initContainers" => same_containers(old, new),
+        _ => old == new,
+    };
+    if !same_but(FREE, old, new, same) {
         causes.push(Cause::forbidden("spec", "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"));
     }
+}
+
+/// Whether two objects have the same fields, some aside; `same` compares what both have.
+fn same_but<'a>(
+    free: &[&str],
+    old: Option<&'a Map<String, Value>>,
+    new: Option<&'a Map<String, Value>>,
+    same: impl Fn(&str, &'a Value, &'a Value) -> bool,
+) -> bool {
+    let fields = |map: Option<&'a Map<String, Value>>| {
+        let all = map.into_iter().flatten();
+        all.filter(|(name, _)| !free.contains(&name.as_str()))
+    };
+    let unchanged = |(name, old): (&'a String, &'a Value)| {
+        let new = new.and_then(|new| new.get(name));
+        new.is_some_and(|new| same(name, old, new))
+    };
+    fields(old).count() == fields(new).count() && fields(old).all(unchanged)
 }
 
 /// Refuses new objects in a namespace that is not there or is ending.
@@ -345,5 +361,58 @@ pub(super) fn after_write(server: &Server, kind: &Kind, object: &Object, gone: b
         } else {
             definition::serve(server.registry(), &object.value());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::pod_confined;
+
+    fn may(old: Value, new: Value) -> bool {
+        let mut causes = Vec::new();
+        let of = |spec: Value| json!({ "spec": spec });
+        pod_confined(&of(old), &of(new), &mut causes);
+        causes.is_empty()
+    }
+
+    #[test]
+    fn of_a_pod_little_but_images_and_the_node_can_change() {
+        let old = json!({"containers": [{"name": "a", "image": "x"}], "restartPolicy": "Always"});
+        let with = |container: Value, more: Value| {
+            let mut new = json!({"containers": [container], "restartPolicy": "Always"});
+            json_patch::merge(&mut new, &more);
+            new
+        };
+        let same = json!({"name": "a", "image": "x"});
+        assert!(may(
+            old.clone(),
+            with(json!({"name": "a", "image": "y"}), json!({}))
+        ));
+        assert!(may(
+            old.clone(),
+            with(same.clone(), json!({"nodeName": "n"}))
+        ));
+        assert!(!may(
+            old.clone(),
+            with(json!({"name": "b", "image": "x"}), json!({}))
+        ));
+        assert!(!may(
+            old.clone(),
+            with(same.clone(), json!({"restartPolicy": "Never"}))
+        ));
+        assert!(!may(
+            old.clone(),
+            with(same.clone(), json!({"hostname": "h"}))
+        ));
+        assert!(!may(
+            old.clone(),
+            with(same, json!({"restartPolicy": null}))
+        ));
+        assert!(!may(
+            old,
+            json!({"containers": [], "restartPolicy": "Always"})
+        ));
     }
 }
