@@ -175,6 +175,24 @@ fn explain_all(count: usize, why: &str) -> String {
     )
 }
 
+/// Sets the scheduler's condition of a pod, beside what others have to say.
+fn say_scheduled(pod: &mut Value, said: Value) {
+    let list = pod
+        .reach_mut("/status/conditions")
+        .and_then(Value::as_array_mut);
+    let Some(list) = list else {
+        json_patch::merge(pod, &json!({"status": {"conditions": [said]}}));
+        return;
+    };
+    let own = list
+        .iter_mut()
+        .find(|condition| condition.get("type") == said.get("type"));
+    match own {
+        Some(own) => *own = said,
+        None => list.push(said),
+    }
+}
+
 async fn bind(context: &Context, pod: &Object, node: &str) -> Result<(), Status> {
     let kind = context.kind("", "pods")?;
     let options = Options::controller(NAME);
@@ -184,7 +202,7 @@ async fn bind(context: &Context, pod: &Object, node: &str) -> Result<(), Status>
         let scheduled = json!({
             "type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": now,
         });
-        json_patch::merge(value, &json!({"status": {"conditions": [scheduled]}}));
+        say_scheduled(value, scheduled);
     };
     let (namespace, name) = (pod.namespace(), pod.name());
     context
@@ -208,10 +226,12 @@ async fn bind(context: &Context, pod: &Object, node: &str) -> Result<(), Status>
 async fn refuse(context: &Context, pod: &Object, why: &str) -> Result<(), Status> {
     let kind = context.kind("", "pods")?;
     let value = pod.value();
-    let said = value
-        .reach("/status/conditions/0/message")
-        .and_then(Value::as_str);
-    if said == Some(why) {
+    let conditions = value.reach("/status/conditions").and_then(Value::as_array);
+    let own = conditions
+        .into_iter()
+        .flatten()
+        .find(|c| c.get("type").and_then(Value::as_str) == Some("PodScheduled"));
+    if own.and_then(|own| own.get("message")?.as_str()) == Some(why) {
         return Ok(());
     }
     let options = Options::controller(NAME);
@@ -221,7 +241,7 @@ async fn refuse(context: &Context, pod: &Object, why: &str) -> Result<(), Status
             "type": "PodScheduled", "status": "False", "lastProbeTime": null, "lastTransitionTime": now,
             "reason": "Unschedulable", "message": why,
         });
-        json_patch::merge(value, &json!({"status": {"conditions": [condition]}}));
+        say_scheduled(value, condition);
     };
     let (namespace, name) = (pod.namespace(), pod.name());
     context
