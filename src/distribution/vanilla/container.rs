@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::balancer as envoy;
 use super::mount::MountPoint;
-use super::settings::{Family, NodeSettings, Settings};
+use super::node::NodeSettings;
+use super::settings::{Family, Settings};
 use super::store;
 use crate::facts::Role;
 use crate::secret::Secret;

@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
+use super::node::NodeSettings;
 use super::patch;
-use super::settings::{Family, NodeSettings, Settings};
+use super::settings::{Family, Settings};
 use crate::error::Result;
 use crate::facts::Role;
 use crate::spec::Version;

@@ -8,6 +8,7 @@ mod kubeadm;
 mod manifest;
 mod mount;
 mod network;
+mod node;
 mod patch;
 mod settings;
 mod store;
@@ -22,8 +23,9 @@ pub use kubeadm::{DISCOVERY, PATH as CONFIG_PATH, PORT as API_PORT, Place, confi
 pub use manifest::{CNI, STORAGE, cni, objects, old_storage};
 pub use mount::MountPoint;
 pub use network::{ATTEMPTS, network};
+pub use node::{JsonPatch, NodeSettings, PortMapping};
 pub use patch::containerd as patch_containerd;
-pub use settings::{Family, JsonPatch, NodeSettings, OIDC_AUTHORITY, PortMapping, Settings};
+pub use settings::{Family, OIDC_AUTHORITY, Settings};
 pub use store::{PATCH as LAYERS_PATCH, files as layer_files, is_layered};
 
 use super::{CONTROL_PLANE, Distro, counted, empty_labels, kubernetes};

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::settings::JsonPatch;
+use super::node::JsonPatch;
 use crate::diag::codes::model::BAD_VALUE;
 use crate::error::{Error, Result};
 use crate::spec::document;

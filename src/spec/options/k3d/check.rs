@@ -8,7 +8,6 @@ use super::port;
 use super::volume::{Volume, expand};
 use crate::diag::codes::model::{BAD_VALUE, CONTRADICTION, NOT_THERE_YET};
 use crate::error::{Error, Result};
-use crate::secret::Secret;
 use crate::spec::tree::{Options, Tree};
 
 /// What takes a filter, and what it means without one.
@@ -54,29 +53,6 @@ pub fn check(file: &Options) -> Vec<Error> {
 pub fn counts(file: &Options) -> (u32, u32) {
     let whole = File::of(file);
     (whole.servers, whole.agents)
-}
-
-/// Turns what must not show into secrets.
-pub fn conceal(file: &mut Options) {
-    hide(file, &["token"]);
-    hide(file, &["registries", "config"]);
-    hide(file, &["registries", "create", "proxy", "username"]);
-    hide(file, &["registries", "create", "proxy", "password"]);
-}
-
-fn hide(map: &mut Options, path: &[&str]) {
-    let Some((key, rest)) = path.split_first() else {
-        return;
-    };
-    match map.get_mut(*key) {
-        Some(Tree::Map(inner)) => hide(inner, rest),
-        Some(value) if rest.is_empty() => {
-            if let Some(text) = value.as_text() {
-                *value = Tree::Secret(Secret::new(text));
-            }
-        }
-        _ => {}
-    }
 }
 
 /// The value below a path of keys such as `options.k3s`.
@@ -547,15 +523,5 @@ mod tests {
         assert_eq!(memory("512MiB"), Some(536_870_912));
         assert_eq!(memory("x"), None);
         assert_eq!(memory("1k"), None);
-    }
-
-    #[test]
-    fn hides_what_must_not_show() {
-        let tree = Tree::from_json(
-            &json!({ "token": "canary", "registries": { "config": "canary\n", "create": { "proxy": { "password": "canary" } } } }),
-        );
-        let mut file = tree.as_map().unwrap().clone();
-        conceal(&mut file);
-        assert!(!format!("{file:?}").contains("canary"));
     }
 }

@@ -4,11 +4,13 @@
 //! `crate::distribution::k3s`; the small languages inside them are in [`filter`], [`port`] and [`volume`].
 
 mod check;
+mod conceal;
 pub mod filter;
 pub mod port;
 pub mod volume;
 
-pub use check::{at, check, conceal, counts, memory, port_number};
+pub use check::{at, check, counts, memory, port_number};
+pub use conceal::conceal;
 
 use crate::spec::field::{Field, Shape, field};
 
