@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bollard::errors::Error as Cause;
 use bollard::{ClientVersion, Docker};
 use serde::Serialize;
-use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, OnceCell, OwnedSemaphorePermit, Semaphore};
 
 use super::fault::{self, fault};
 use super::labels;
@@ -38,6 +38,8 @@ pub(super) struct Inner {
     api: String,
     /// Who owns what is made.
     pub(super) owner: Option<String>,
+    /// Held while a network is looked for and made.
+    pub(super) networks: Mutex<()>,
     /// What it says of itself, once asked.
     info: OnceCell<Info>,
     /// How many heavy starts go on at once, once known.
@@ -101,6 +103,7 @@ impl Engine {
             address: text,
             api,
             owner: settings.owner.clone(),
+            networks: Mutex::new(()),
             info: OnceCell::new(),
             heavy: OnceCell::new(),
         });

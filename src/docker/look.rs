@@ -1,6 +1,6 @@
 //! What is there: containers by name and by label.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bollard::models::{
     ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary, PortMap,
@@ -55,6 +55,8 @@ pub struct Listed {
     pub ports: Vec<Bound>,
     /// When it was made, in seconds since 1970.
     pub made: Option<i64>,
+    /// The networks that it is in, running or not.
+    pub networks: Vec<String>,
 }
 
 /// A container as an inspection shows it.
@@ -180,6 +182,12 @@ fn listed(summary: ContainerSummary) -> Listed {
         })
         .collect();
     ports.sort();
+    let networks = summary.network_settings.and_then(|all| all.networks);
+    let networks = networks
+        .unwrap_or_default()
+        .into_keys()
+        .collect::<BTreeSet<_>>();
+    let networks = networks.into_iter().collect();
     Listed {
         id: summary.id.unwrap_or_default(),
         name: name.trim_start_matches('/').to_string(),
@@ -188,6 +196,7 @@ fn listed(summary: ContainerSummary) -> Listed {
         life: life(&state),
         ports,
         made: summary.created,
+        networks,
     }
 }
 

@@ -31,6 +31,8 @@ impl Engine {
     /// Makes a network unless one of this name is there; gives its id.
     pub async fn ensure_network(&self, network: &Network) -> Result<String> {
         let name = &network.name;
+        // Two that look at once would both make it, and the engine lets two have one name.
+        let _alone = self.inner.networks.lock().await;
         if let Some(id) = self.network_id(name).await? {
             return Ok(id);
         }
@@ -56,7 +58,14 @@ impl Engine {
             ..NetworkCreateRequest::default()
         };
         match self.client.create_network(request).await {
-            Ok(made) => Ok(made.id),
+            Ok(made) => match self.network_id(name).await? {
+                // Another process was faster: its network is everyone's, and this one is nobody's.
+                Some(first) if first != made.id => {
+                    self.remove_network(&made.id).await?;
+                    Ok(first)
+                }
+                _ => Ok(made.id),
+            },
             // Another cluster made it in the meantime.
             Err(
                 cause @ Cause::DockerResponseServerError {
@@ -80,18 +89,25 @@ impl Engine {
         let answer = self.client.list_networks(Some(options)).await;
         let all =
             answer.map_err(|cause| fault(format!("looking for the network {name}"), cause))?;
-        // Of several with one name, which old engines allowed, the least id is everyone's choice.
-        let ids = all
+        // Of several with one name, the oldest is everyone's choice.
+        let named = all
             .into_iter()
             .filter(|network| network.name.as_deref() == Some(name));
-        Ok(ids.filter_map(|network| network.id).min())
+        let ages = named.filter_map(|network| {
+            let made: Option<jiff::Timestamp> = network.created.and_then(|time| time.parse().ok());
+            Some((made, network.id?))
+        });
+        Ok(ages.min().map(|(_, id)| id))
     }
 
     /// The labels of a network; `None` if it is not there.
     pub async fn network_labels(&self, name: &str) -> Result<Option<BTreeMap<String, String>>> {
+        let Some(id) = self.network_id(name).await? else {
+            return Ok(None);
+        };
         let answer = self
             .client
-            .inspect_network(name, None::<InspectNetworkOptions>)
+            .inspect_network(&id, None::<InspectNetworkOptions>)
             .await;
         let found = absent(format!("looking at the network {name}"), answer)?;
         Ok(found.map(|network| network.labels.unwrap_or_default().into_iter().collect()))
@@ -99,9 +115,12 @@ impl Engine {
 
     /// The IPv4 subnet and gateway of a network.
     pub async fn network_subnet(&self, name: &str) -> Result<Option<(String, String)>> {
+        let Some(id) = self.network_id(name).await? else {
+            return Ok(None);
+        };
         let answer = self
             .client
-            .inspect_network(name, None::<InspectNetworkOptions>)
+            .inspect_network(&id, None::<InspectNetworkOptions>)
             .await;
         let found = absent(format!("looking at the network {name}"), answer)?;
         let pools = found

@@ -347,3 +347,34 @@ fn k3d_and_ksail_share_their_clusters() {
         "{networks:?}"
     );
 }
+
+#[test]
+fn clusters_share_a_network_that_goes_with_the_last() {
+    let Some(mut stage) = Stage::set(IMAGES) else {
+        return;
+    };
+    let names = ["na", "nb"].map(|short| stage.name(short));
+    let [one, two] = &names;
+    let network = format!("{one}-net");
+    // The provider's certificate authority is the API server's business, and nobody is asked for a login here.
+    let authority = rcgen::generate_simple_self_signed(["id.example.com".to_string()]);
+    std::fs::write(stage.path("ca.crt"), authority.unwrap().cert.pem()).unwrap();
+    let script = stage.script(&format!(
+        r#"let make = |name| cluster(name, #{{ distribution: k3s(), provider: docker(#{{ network: "{network}" }}), kubernetes: "1.35.4",
+            oidc: #{{ issuer_url: "https://id.example.com", client_id: "k8s", ca_file: "ca.crt" }} }});
+[make.call("{one}"), make.call("{two}")]"#
+    ));
+    stage.good(&["run", &script]);
+    for name in &names {
+        assert_eq!(nodes(&stage, name).len(), 1);
+    }
+    assert!(stage.good(&["run", &script]).contains("nothing to change"));
+    // One that is switched off still needs it.
+    stage.good(&["cluster", "stop", two]);
+    stage.good(&["cluster", "delete", one, "--yes"]);
+    stage.good(&["cluster", "start", two]);
+    assert_eq!(nodes(&stage, two).len(), 1);
+    stage.good(&["cluster", "delete", two, "--yes"]);
+    let left = stage.engine(async |engine| engine.network_id(&network).await);
+    assert_eq!(left, None);
+}

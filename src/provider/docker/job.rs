@@ -1,5 +1,7 @@
 //! One action on one cluster of this provider, with what every maker needs for it.
 
+use std::collections::BTreeSet;
+
 use futures::future::try_join_all;
 
 use super::Maker;
@@ -102,14 +104,36 @@ impl Job<'_> {
     /// Removes everything that belongs to the cluster; what is gone already is fine.
     pub(super) async fn remove(&self) -> Result<()> {
         let label = format!("{}={}", labels::CLUSTER, self.work.context);
-        let all = self.everything().await?;
+        let (all, networks, volumes) = tokio::try_join!(
+            self.everything(),
+            self.engine.networks(&label),
+            self.engine.volumes(&label)
+        )?;
         try_join_all(all.iter().map(|one| self.engine.remove(&one.id))).await?;
-        let (networks, volumes) =
-            tokio::try_join!(self.engine.networks(&label), self.engine.volumes(&label))?;
-        for name in networks.keys() {
-            self.engine.remove_network(name).await?;
-        }
-        try_join_all(volumes.keys().map(|name| self.engine.remove_volume(name))).await?;
+        let networks = networks.keys().map(|name| self.engine.remove_network(name));
+        let volumes = volumes.keys().map(|name| self.engine.remove_volume(name));
+        tokio::try_join!(
+            try_join_all(networks),
+            try_join_all(volumes),
+            self.leave(&all)
+        )?;
         self.maker.clean(self).await
+    }
+
+    /// Removes the networks of the user's naming that these containers were in, if ksail made them and nobody else is in
+    /// them, not even switched off.
+    async fn leave(&self, gone: &[Listed]) -> Result<()> {
+        let joined: BTreeSet<&String> = gone.iter().flat_map(|one| &one.networks).collect();
+        let made = self.engine.networks(labels::NAME).await?;
+        let shared = made.iter().filter(|(name, kept)| {
+            joined.contains(name) && !kept.labels.contains_key(labels::CLUSTER)
+        });
+        for (name, _) in shared {
+            let others = self.engine.list(&[]).await?;
+            if !others.iter().any(|one| one.networks.contains(name)) {
+                self.engine.remove_network(name).await?;
+            }
+        }
+        Ok(())
     }
 }

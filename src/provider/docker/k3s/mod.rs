@@ -177,19 +177,13 @@ impl Maker for K3s {
 }
 
 impl K3s {
-    /// Removes what carries only k3d's labels: a cluster that k3d made, and a network of the user's naming.
+    /// Removes what carries only k3d's labels: what k3d made of a cluster.
     async fn sweep(&self, job: &Job<'_>) -> Result<()> {
         let (engine, name) = (job.engine, job.name());
         self.clusters.forget(job.work.context).await;
-        for (network, kept) in engine.networks("app=k3d").await? {
-            let is_own = network == format!("k3d-{name}")
-                || kept
-                    .labels
-                    .get(labels::NAME)
-                    .is_some_and(|owner| owner == name);
-            if is_own {
-                engine.remove_network(&network).await?;
-            }
+        let network = format!("k3d-{name}");
+        if engine.networks("app=k3d").await?.contains_key(&network) {
+            engine.remove_network(&network).await?;
         }
         let label = format!("{CLUSTER}={name}");
         for volume in engine.volumes(&label).await?.into_keys() {

@@ -60,7 +60,7 @@ impl Maker for Vanilla {
     }
 
     fn ensure_network<'a>(&'a self, job: &'a Job<'a>, name: &'a str) -> BoxFuture<'a, Result<()>> {
-        network::ensure(job.engine, name).boxed()
+        network::ensure(job, name).boxed()
     }
 
     fn machine<'a>(

@@ -1,26 +1,31 @@
 //! The network that all clusters share: made with the range that kind would give it, another one if that is taken, and
 //! without IPv6 where the engine has none.
 
+use super::super::Job;
 use crate::diag::codes::docker::SUBNET_TAKEN;
 use crate::distribution::vanilla;
-use crate::docker::Engine;
+use crate::docker::labels;
 use crate::error::{Error, Result};
 
-/// Makes the network unless it is there; one that is there is used as it is.
-pub(super) async fn ensure(engine: &Engine, name: &str) -> Result<()> {
+/// Makes the network unless it is there; one that is there is used as it is. One of the user's naming is known by a label
+/// as made by ksail, and goes with the last cluster in it.
+pub(super) async fn ensure(job: &Job<'_>, name: &str) -> Result<()> {
+    let engine = job.engine;
     let mtu = engine.usual_mtu().await?;
+    let network = |attempt| {
+        let mut network = vanilla::network(name, attempt, mtu);
+        if name != vanilla::NETWORK {
+            let label = (labels::NAME.to_string(), job.name().to_string());
+            network.labels.extend([label]);
+        }
+        network
+    };
     let mut last = None;
     for attempt in 0..vanilla::ATTEMPTS {
-        match engine
-            .ensure_network(&vanilla::network(name, Some(attempt), mtu))
-            .await
-        {
+        match engine.ensure_network(&network(Some(attempt))).await {
             Ok(_) => return Ok(()),
             Err(problem) if is_without_ipv6(&problem) => {
-                return engine
-                    .ensure_network(&vanilla::network(name, None, mtu))
-                    .await
-                    .map(|_| ());
+                return engine.ensure_network(&network(None)).await.map(|_| ());
             }
             Err(problem) if problem.code().id == SUBNET_TAKEN.id => {
                 last = Some(problem);
