@@ -102,6 +102,12 @@ pub(super) fn answered(message: &str, status: u16, words: &str) -> Error {
         (&NO_RIGHTS, "`ksail doctor` says what the host holds back")
     } else if status == 404 && has(&["no such container", "no container with"]) {
         (&NO_CONTAINER, "run again: what is missing is made anew")
+    } else if has(&["did not receive an exit event"]) {
+        (
+            &ENGINE_FAILED,
+            "a process in it does not end; with cgroups of the first version it may be frozen: write THAWED into each \
+             freezer.state below the container's folder in /sys/fs/cgroup/freezer, or restart the host",
+        )
     } else if status == 429 || status >= 500 {
         (&ENGINE_FAILED, "the engine's own log says more")
     } else {

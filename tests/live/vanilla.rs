@@ -283,3 +283,36 @@ fn kind_and_ksail_share_their_clusters() {
     stage.good(&["cluster", "delete", &theirs, "--yes"]);
     assert!(!kind(&["get", "clusters"]).contains(&theirs));
 }
+
+#[test]
+fn nodes_speak_ipv6_and_join_the_network_that_the_user_names() {
+    let Some(mut stage) = Stage::set(IMAGES) else {
+        return;
+    };
+    let name = stage.name("s");
+    let network = format!("{name}-net");
+    let script = stage.script(&format!(
+        r#"cluster("{name}", #{{ distribution: vanilla(#{{ ip_family: "ipv6" }}), provider: docker(#{{ network: "{network}" }}), kubernetes: "1.35.4" }})"#
+    ));
+    let output = stage.ksail(&["run", &script]);
+    if text(&output).contains("E0841") {
+        println!("skipped: the engine gives no IPv6 addresses");
+        return;
+    }
+    assert!(output.status.success(), "{}", text(&output));
+    let seen = stage.engine(async |engine| engine.expect(&format!("{name}-control-plane")).await);
+    assert!(seen.addresses6.contains_key(&network), "{seen:?}");
+    let context = format!("--context=kind-{name}");
+    let path = "jsonpath={.items[*].status.addresses[?(@.type=='InternalIP')].address}";
+    if let Some(address) = stage.tool("kubectl", &[&context, "get", "nodes", "-o", path]) {
+        assert!(address.parse::<std::net::Ipv6Addr>().is_ok(), "{address}");
+    }
+    assert!(stage.good(&["run", &script]).contains("nothing to change"));
+    stage.good(&["cluster", "stop", &name]);
+    stage.good(&["cluster", "start", &name]);
+    assert_eq!(roles(&stage, &name), ["control-plane"]);
+    stage.good(&["cluster", "delete", &name, "--yes"]);
+    stage.is_gone(&format!("kind-{name}"));
+    let left = stage.engine(async |engine| engine.network_id(&network).await);
+    assert_eq!(left, None);
+}

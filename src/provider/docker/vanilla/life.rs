@@ -17,11 +17,16 @@ use crate::k8s;
 
 /// How long a node may take to halt once its pods have ended.
 const HALT: i32 = 5;
-/// Ends what runs in a node, all at once: left to itself, systemd waits for pods that nobody ends any more.
+/// Ends what runs in a node, all at once: left to itself, systemd waits for pods that nobody ends any more. What was just
+/// being started may be left frozen, and with cgroups of the first version nothing ends what is frozen.
 const END_PODS: &str = "systemctl stop kubelet; \
     all() { ctr -n k8s.io tasks ls -q; }; \
     all | xargs -r -P 16 -n 1 ctr -n k8s.io tasks kill -s SIGTERM >/dev/null 2>&1; \
-    for _ in $(seq 50); do [ \"$(ctr -n k8s.io tasks ls | grep -c RUNNING)\" = 0 ] && break; sleep 0.1; done; true";
+    for _ in $(seq 50); do [ \"$(ctr -n k8s.io tasks ls | grep -c RUNNING)\" = 0 ] && break; sleep 0.1; done; \
+    systemctl stop containerd; \
+    own=/sys/fs/cgroup/freezer$(sed -n 's/.*:freezer://p' /proc/1/cgroup); \
+    [ ! -e $own/freezer.state ] || find $own -mindepth 2 -name freezer.state | \
+    while read -r state; do echo THAWED >$state; done; true";
 /// How long the API may take to come back.
 const PATIENCE: Duration = Duration::from_mins(3);
 /// How often the API is asked whether it is back: nothing tells when a process listens.
