@@ -11,6 +11,7 @@ mod kwok;
 mod leftovers;
 mod registry;
 mod restart;
+mod secure;
 mod stage;
 mod together;
 mod vanilla;
