@@ -1,7 +1,7 @@
 //! What a stage is about: labels, annotations, and expressions over the whole object.
 //!
-//! Expressions are the part of jq's language that stages are written in: `.a.b`, `.a["b/c"]`, `.list.[]` and
-//! `select( .type == "x" )`, joined by `|`. One that is not understood selects nothing.
+//! Expressions are the part of jq's language that stages are written in: `.a.b`, `.a["b/c"]`, `.list.[]`, `.list[0]`
+//! and `select( .type == "x" )`, joined by `|`. One that is not understood selects nothing.
 
 use serde_json::Value;
 
@@ -109,14 +109,15 @@ fn follow(path: &str, mut found: Vec<Value>) -> Option<Vec<Value>> {
         }
         let (name, tail) = if let Some(quoted) = rest.strip_prefix("[\"") {
             quoted.split_once("\"]")?
+        } else if let Some(inner) = rest.strip_prefix('[') {
+            let (position, tail) = inner.split_once(']')?;
+            found = at(position.parse().ok()?, found);
+            rest = tail;
+            continue;
         } else {
             let end = rest.find(['.', '[']).unwrap_or(rest.len());
             rest.split_at(end)
         };
-        // A bracket that is neither of the above would be stumbled over for ever.
-        if tail.len() == rest.len() {
-            return None;
-        }
         let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '/' | '.');
         if !name.chars().all(plain) {
             return None;
@@ -128,6 +129,24 @@ fn follow(path: &str, mut found: Vec<Value>) -> Option<Vec<Value>> {
         rest = tail;
     }
     Some(found)
+}
+
+/// The items at one position of lists, from the end if it is negative.
+fn at(position: i64, found: Vec<Value>) -> Vec<Value> {
+    let pick = |value: Value| {
+        let Value::Array(mut list) = value else {
+            return None;
+        };
+        let from_start = if position < 0 {
+            list.len()
+                .checked_sub(usize::try_from(position.unsigned_abs()).ok()?)
+        } else {
+            usize::try_from(position).ok()
+        };
+        let index = from_start.filter(|index| *index < list.len())?;
+        Some(list.swap_remove(index))
+    };
+    found.into_iter().filter_map(pick).collect()
 }
 
 #[cfg(test)]
@@ -151,11 +170,14 @@ mod tests {
                 json!(["True"]),
             ),
             (".status.nothing", json!([])),
+            (".status.conditions[1].type", json!(["Other"])),
+            (".status.conditions.[-2].type", json!(["Ready"])),
+            (".status.conditions[2].type", json!([])),
         ] {
             assert_eq!(json!(look_up(expression, &object).unwrap()), expected);
         }
-        for odd in ["length(.x)", ".a[0]", ".[", ".a[b"] {
-            assert!(look_up(odd, &object).is_none(), "{odd}");
+        for unread in ["length(.x)", ".status[x]", ".status[", ".[[", ".a[1"] {
+            assert!(look_up(unread, &object).is_none(), "{unread}");
         }
     }
 
