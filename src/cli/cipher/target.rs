@@ -79,59 +79,23 @@ impl TargetFlags {
 #[derive(Clone, Debug, Default, Args)]
 struct SelectorFlags {
     /// Leave keys with this ending plain
-    #[arg(
-        long,
-        value_name = "TEXT",
-        default_value = "",
-        hide_default_value = true,
-        help_heading = "Values"
-    )]
-    unencrypted_suffix: String,
+    #[arg(long, value_name = "TEXT", help_heading = "Values")]
+    unencrypted_suffix: Option<String>,
     /// Encrypt only keys with this ending
-    #[arg(
-        long,
-        value_name = "TEXT",
-        default_value = "",
-        hide_default_value = true,
-        help_heading = "Values"
-    )]
-    encrypted_suffix: String,
+    #[arg(long, value_name = "TEXT", help_heading = "Values")]
+    encrypted_suffix: Option<String>,
     /// Leave keys that match plain
-    #[arg(
-        long,
-        value_name = "REGEX",
-        default_value = "",
-        hide_default_value = true,
-        help_heading = "Values"
-    )]
-    unencrypted_regex: String,
+    #[arg(long, value_name = "REGEX", help_heading = "Values")]
+    unencrypted_regex: Option<String>,
     /// Encrypt only keys that match
-    #[arg(
-        long,
-        value_name = "REGEX",
-        default_value = "",
-        hide_default_value = true,
-        help_heading = "Values"
-    )]
-    encrypted_regex: String,
+    #[arg(long, value_name = "REGEX", help_heading = "Values")]
+    encrypted_regex: Option<String>,
     /// Leave values below a comment that matches plain
-    #[arg(
-        long,
-        value_name = "REGEX",
-        default_value = "",
-        hide_default_value = true,
-        help_heading = "Values"
-    )]
-    unencrypted_comment_regex: String,
+    #[arg(long, value_name = "REGEX", help_heading = "Values")]
+    unencrypted_comment_regex: Option<String>,
     /// Encrypt only values below a comment that matches
-    #[arg(
-        long,
-        value_name = "REGEX",
-        default_value = "",
-        hide_default_value = true,
-        help_heading = "Values"
-    )]
-    encrypted_comment_regex: String,
+    #[arg(long, value_name = "REGEX", help_heading = "Values")]
+    encrypted_comment_regex: Option<String>,
     /// Make the integrity code over encrypted values only
     #[arg(long, help_heading = "Values")]
     mac_only_encrypted: bool,
@@ -140,12 +104,12 @@ struct SelectorFlags {
 impl From<SelectorFlags> for Selectors {
     fn from(flags: SelectorFlags) -> Self {
         Self {
-            unencrypted_suffix: flags.unencrypted_suffix,
-            encrypted_suffix: flags.encrypted_suffix,
-            unencrypted_regex: flags.unencrypted_regex,
-            encrypted_regex: flags.encrypted_regex,
-            unencrypted_comment_regex: flags.unencrypted_comment_regex,
-            encrypted_comment_regex: flags.encrypted_comment_regex,
+            unencrypted_suffix: flags.unencrypted_suffix.unwrap_or_default(),
+            encrypted_suffix: flags.encrypted_suffix.unwrap_or_default(),
+            unencrypted_regex: flags.unencrypted_regex.unwrap_or_default(),
+            encrypted_regex: flags.encrypted_regex.unwrap_or_default(),
+            unencrypted_comment_regex: flags.unencrypted_comment_regex.unwrap_or_default(),
+            encrypted_comment_regex: flags.encrypted_comment_regex.unwrap_or_default(),
             mac_only_encrypted: flags.mac_only_encrypted,
         }
     }
