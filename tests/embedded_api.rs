@@ -23,20 +23,8 @@ const KNOWN: &[(&str, &str)] = &[
         "a selector that says nothing is noted as said",
     ),
     (
-        "a volume, tried",
-        "volumes in use are not protected by a finalizer",
-    ),
-    (
-        "a claim, tried",
-        "claims in use are not protected by a finalizer",
-    ),
-    (
         "a class of volume attributes, tried",
         "classes in use are not protected by a finalizer",
-    ),
-    (
-        "a claim's size to be changed, made",
-        "claims in use are not protected by a finalizer",
     ),
     (
         "a revision, tried",

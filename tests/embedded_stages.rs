@@ -8,7 +8,9 @@ use kube::api::Api;
 use kube::runtime::wait::await_condition;
 use serde_json::{Value, json};
 
-use ksail::embedded::InProcess;
+use ksail::embedded::audit::{Audit, Policy};
+use ksail::embedded::store::Store;
+use ksail::embedded::{InProcess, Settings};
 
 use crate::control_plane::on_a_cluster;
 
@@ -114,6 +116,63 @@ fn containers_print_what_logs_objects_say() {
         let (_, said) = ask(&cluster, "GET", &format!("{log}?tailLines=1"), &Value::Null).await;
         assert_eq!(said, "three\n");
     });
+}
+
+#[test]
+fn requests_are_written_down_by_a_policy() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("audit.log");
+    let policy = json!({
+        "omitManagedFields": true,
+        "rules": [
+            {"level": "None", "verbs": ["get"]},
+            {"level": "RequestResponse", "resources": [{"resources": ["configmaps"]}], "omitStages": ["RequestReceived"]},
+            {"level": "Metadata"},
+        ],
+    });
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let policy = Policy::read(&policy).unwrap();
+        let settings = Settings {
+            audit: Some(Audit::open(policy, &file).unwrap()),
+            ..Settings::default()
+        };
+        let cluster = InProcess::with(Store::in_memory(), settings).await.unwrap();
+        let maps = "/api/v1/namespaces/default/configmaps";
+        create(
+            &cluster,
+            maps,
+            json!({"metadata": {"name": "one"}, "data": {"a": "b"}}),
+        )
+        .await;
+        ask(&cluster, "GET", &format!("{maps}/one"), &Value::Null).await;
+        ask(&cluster, "DELETE", "/api/v1/nodes/none", &Value::Null).await;
+    });
+    let text = std::fs::read_to_string(&file).unwrap();
+    let events: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let [made, asked, refused] = events.as_slice() else {
+        panic!("{text}");
+    };
+    assert_eq!(
+        (&made["stage"], &made["verb"]),
+        (&json!("ResponseComplete"), &json!("create"))
+    );
+    assert_eq!(made["user"]["username"], "kubernetes-admin");
+    assert_eq!(made["objectRef"]["resource"], "configmaps");
+    assert_eq!(made["requestObject"]["data"]["a"], "b");
+    assert_eq!(made["responseObject"]["metadata"]["name"], "one");
+    assert!(
+        made["responseObject"]["metadata"]
+            .get("managedFields")
+            .is_none()
+    );
+    assert_eq!(asked["stage"], "RequestReceived");
+    assert_eq!(refused["responseStatus"]["code"], 404);
+    assert_eq!(asked["auditID"], refused["auditID"]);
+    assert!(refused.get("requestObject").is_none());
 }
 
 #[test]

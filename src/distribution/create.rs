@@ -85,6 +85,7 @@ fn as_a_unit(spec: &Spec, after: &[String], steps: &mut Vec<Step>) -> Vec<String
         kubernetes: version.clone(),
         distribution: spec.distribution.kind,
         port,
+        audit: spec.provider.options.get("audit").map(Tree::to_json),
     };
     steps.push(
         Step::new(

@@ -5,6 +5,8 @@
 //! pki/          certificates, and keys that only the owner can read
 //! log/          every acknowledged write
 //! server.log    what the process had to say
+//! audit.json    the policy by which requests are written down, if they are
+//! audit.log     what was written down; older parts end with a number
 //! lock          held, with its number in it, by the process that serves the folder
 //! ```
 
@@ -16,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::diag::codes::embedded::{
     ALREADY_RUNNING, BAD_KEY, BROKEN_HOME, HOME_EXISTS, PORT_TAKEN,
@@ -28,6 +31,9 @@ use crate::secret::Secret;
 const FORM: u32 = 1;
 /// How long certificates count.
 const DAYS: u64 = 3650;
+
+/// The policy of the audit log.
+const AUDIT: &str = "audit.json";
 
 /// The files of `pki/`.
 const PKI: [&str; 7] = [
@@ -149,6 +155,28 @@ impl Home {
             folder: folder.to_owned(),
             config: home.config,
         })
+    }
+
+    /// By which policy requests are written down, if they are.
+    pub fn audit_policy(&self) -> Result<Option<Value>> {
+        let path = self.folder.join(AUDIT);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(cause) => return Err(broken(&path, "cannot be read").because(cause)),
+        };
+        let policy = serde_json::from_str(&text);
+        policy.map_err(|cause| broken(&path, "is damaged").because(cause))
+    }
+
+    /// Sets by which policy requests are written down from the next start on.
+    pub fn set_audit_policy(&self, policy: &Value) -> Result<()> {
+        write(&self.folder.join(AUDIT), &policy.to_string(), 0o600)
+    }
+
+    /// The file that requests are written down in.
+    pub fn audit_log(&self) -> PathBuf {
+        self.folder.join("audit.log")
     }
 
     /// Opens the folder of a cluster that is there.

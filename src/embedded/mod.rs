@@ -6,6 +6,7 @@
 //! | [`api`] | what requests ask for: paths, discovery, selectors, reads, watches, answers |
 //! | [`mod@write`] | the one way in which objects change |
 //! | [`access`] | who asks, and whether they may |
+//! | [`audit`] | who asked for what, written down on request |
 //! | `admission` | what may refuse or change what is written: policies, webhooks, limits, quotas |
 //! | `cel` | the expression language of rules and policies |
 //! | `controllers` | what makes objects live: deployments, jobs, namespaces, … |
@@ -26,6 +27,7 @@
 pub mod access;
 mod admission;
 pub mod api;
+pub mod audit;
 mod cel;
 mod controllers;
 pub mod home;

@@ -10,6 +10,7 @@ use super::admission::Admission;
 use super::api::registry::{Kind, Registry};
 use super::api::status::Status;
 use super::api::{openapi, openapi2};
+use super::audit::Audit;
 use super::controllers::{self, Running};
 use super::home::Home;
 use super::stages;
@@ -30,6 +31,8 @@ pub struct Settings {
     pub keys: Option<Home>,
     /// How long nothing may be heard of a node until it is given up; simulated nodes are heard of five times as often.
     pub node_grace: Duration,
+    /// Where requests are written down, if they are.
+    pub audit: Option<Audit>,
 }
 
 impl Default for Settings {
@@ -40,6 +43,7 @@ impl Default for Settings {
             authority: String::new(),
             keys: None,
             node_grace: Duration::from_secs(50),
+            audit: None,
         }
     }
 }

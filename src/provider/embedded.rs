@@ -13,6 +13,7 @@ use crate::axis::{Distribution, Provider};
 use crate::diag::codes::model::NOT_THERE_YET;
 use crate::diag::codes::run::NO_SUCH_CLUSTER;
 use crate::diag::codes::state::{BROKEN_STATE, STATE_UNWRITABLE};
+use crate::embedded::audit::Policy;
 use crate::embedded::home::{Home, Identity};
 use crate::embedded::{process, snapshot};
 use crate::error::{Error, Result};
@@ -163,6 +164,7 @@ impl Embedded {
                 kubernetes,
                 distribution,
                 port,
+                audit,
             } => {
                 let card = Card {
                     name: work.name.to_string(),
@@ -183,6 +185,11 @@ impl Embedded {
                     };
                     Home::create(&folder, &identity)?
                 };
+                if let Some(policy) = audit {
+                    // Refused before anything runs by it.
+                    Policy::read(policy)?;
+                    home.set_audit_policy(policy)?;
+                }
                 self.start(home).await
             }
             Action::Start => self.start(self.open(context)?).await,

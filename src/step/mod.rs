@@ -107,6 +107,9 @@ pub enum Action {
         distribution: Distribution,
         /// The port, where one was asked for.
         port: Option<u16>,
+        /// What is written down of requests, where that was asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        audit: Option<serde_json::Value>,
     },
     /// Makes machines that become nodes.
     Machine {

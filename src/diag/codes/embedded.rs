@@ -45,4 +45,8 @@ now, or opening ports is forbidden here. Stop the other program, or delete the c
     NOT_STOPPED = "E0710" Timeout "the embedded cluster did not stop"
 "The process that serves the cluster was asked to end but still holds its folder. It may be busy or suspended. Try again, or
 end the process whose number the message names."
+
+    BAD_AUDIT_POLICY = "E0711" Invalid "an audit policy cannot be used"
+"The option `audit` of an embedded cluster says what its API server writes down of requests: the name of a level, or a Policy
+of audit.k8s.io/v1 with rules. What was given is neither, or names a field or a level that such policies do not have."
 }

@@ -27,11 +27,13 @@ mod subresource;
 mod tail;
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, header};
 use serde_json::{Value, json};
 
 use super::access::User;
 use super::access::rbac::{self, Attempt};
+use super::audit::About;
 use super::server::Server;
 use body::Body;
 pub(super) use input::{object_of, options_of};
@@ -180,26 +182,66 @@ impl Call<'_> {
 pub async fn handle(server: &Server, user: User, request: Request<Bytes>) -> Response<Body> {
     let (head, body) = request.into_parts();
     let path = path::parse(head.uri.path());
-    let call = Call {
-        server,
-        user: match acting(server, user, &head.headers) {
-            Ok(user) => user,
-            Err(status) => return Answer::from(status).into_response(),
-        },
-        method: head.method,
-        query: Query::parse(head.uri.query()),
-        headers: &head.headers,
-        body,
-    };
-    let answer = match path {
-        Path::Resource(target) => resource::answer(call, target, head.uri.path()).await,
-        other => may_ask(&call, head.uri.path()).and_then(|()| answer_about_itself(&call, &other)),
-    };
+    let audit = server.settings().audit.as_ref();
+    let entry = audit.and_then(|audit| {
+        let acting = User::impersonated(&head.headers);
+        audit.begin(&user, acting.as_ref(), &about(&path, &head), &head, &body)
+    });
+    let answer = answer(server, user, path, &head, body).await;
     let response = match answer {
         Ok(answer) => answer.into_response(),
         Err(status) => Answer::from(status).into_response(),
     };
+    let response = match entry {
+        Some(entry) => entry.end(response),
+        None => response,
+    };
     encoding::finish(&head.headers, response)
+}
+
+/// What a request is about, for those who note it.
+fn about(path: &Path, head: &Parts) -> About {
+    let Path::Resource(target) = path else {
+        return About {
+            verb: head.method.as_str().to_lowercase(),
+            path: head.uri.path().to_owned(),
+            ..About::default()
+        };
+    };
+    let query = Query::parse(head.uri.query());
+    let verb = resource::verb_of(&head.method, &query, target, head.uri.path());
+    About {
+        verb: verb.unwrap_or_default().to_owned(),
+        path: head.uri.path().to_owned(),
+        is_resource: true,
+        group: target.group.clone(),
+        version: target.version.clone(),
+        resource: target.plural.clone(),
+        subresource: target.subresource.clone(),
+        namespace: target.namespace.clone(),
+        name: target.name.clone(),
+    }
+}
+
+async fn answer(
+    server: &Server,
+    user: User,
+    path: Path,
+    head: &Parts,
+    body: Bytes,
+) -> Result<Answer, Status> {
+    let call = Call {
+        server,
+        user: acting(server, user, &head.headers)?,
+        method: head.method.clone(),
+        query: Query::parse(head.uri.query()),
+        headers: &head.headers,
+        body,
+    };
+    match path {
+        Path::Resource(target) => resource::answer(call, target, head.uri.path()).await,
+        other => may_ask(&call, head.uri.path()).and_then(|()| answer_about_itself(&call, &other)),
+    }
 }
 
 /// Whom a request acts as: whoever sent it, or whom they may act as.

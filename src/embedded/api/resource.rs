@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::input::{deletion_of, edit_of, noted_object_of, options_of};
 use super::negotiate::{self, Form};
 use super::path::Target;
+use super::query::Query;
 use super::read::{self, Filter};
 use super::registry::{self, Kind};
 use super::status::Status;
@@ -91,11 +92,16 @@ async fn answer_plainly(call: Call<'_>, target: Target, path: &str) -> Result<An
     }
 }
 
-/// Refuses those who may not do what they ask for.
-fn may(call: &Call<'_>, kind: &Kind, target: &Target, path: &str) -> Result<(), Status> {
+/// The verb of a request about objects, as those who allow and who note requests call it.
+pub(super) fn verb_of(
+    method: &Method,
+    query: &Query,
+    target: &Target,
+    path: &str,
+) -> Option<&'static str> {
     let all = target.name.is_empty();
-    let watching = call.query.flag("watch") || is_old_watch(path);
-    let verb = match call.method {
+    let watching = query.flag("watch") || is_old_watch(path);
+    Some(match *method {
         Method::GET | Method::HEAD if watching => "watch",
         Method::GET | Method::HEAD if all => "list",
         Method::GET | Method::HEAD => "get",
@@ -104,8 +110,14 @@ fn may(call: &Call<'_>, kind: &Kind, target: &Target, path: &str) -> Result<(), 
         Method::PATCH => "patch",
         Method::DELETE if all => "deletecollection",
         Method::DELETE => "delete",
-        _ => return Err(Status::method_not_allowed()),
-    };
+        _ => return None,
+    })
+}
+
+/// Refuses those who may not do what they ask for.
+fn may(call: &Call<'_>, kind: &Kind, target: &Target, path: &str) -> Result<(), Status> {
+    let verb = verb_of(&call.method, &call.query, target, path);
+    let verb = verb.ok_or_else(Status::method_not_allowed)?;
     let attempt = Attempt {
         verb: verb.to_owned(),
         group: kind.group.clone(),

@@ -16,11 +16,9 @@ use crate::embedded::api::status::Status;
 use crate::embedded::quantity;
 use crate::embedded::reach::Reach as _;
 use crate::embedded::store::{Change, ChangeKind, Object};
-use crate::embedded::write::{Deletion, Options, Part};
+use crate::embedded::write::{CLAIM_GUARD, Deletion, Options, Part, VOLUME_GUARD};
 
 const NAME: &str = "persistentvolume-controller";
-const CLAIM_GUARD: &str = "kubernetes.io/pvc-protection";
-const VOLUME_GUARD: &str = "kubernetes.io/pv-protection";
 const PROVISIONED: &str = "pv.kubernetes.io/provisioned-by";
 const DEFAULT_CLASS: &str = "storageclass.kubernetes.io/is-default-class";
 const NO_PROVISIONER: &str = "kubernetes.io/no-provisioner";

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::access::{Access, User};
+use super::audit::{Audit, Policy};
 use super::home::Home;
 use super::server::{Server, Settings};
 use super::store::Store;
@@ -62,6 +63,10 @@ async fn serve(home: &Home, ready: impl FnOnce()) -> Result<()> {
         address: address.to_string(),
         authority: home.authority()?,
         keys: Some(home.clone()),
+        audit: match home.audit_policy()? {
+            Some(policy) => Some(Audit::open(Policy::read(&policy)?, &home.audit_log())?),
+            None => None,
+        },
         ..Settings::default()
     };
     let server = Server::start(store, settings, access)

@@ -10,6 +10,11 @@ use crate::embedded::reach::Reach as _;
 use crate::embedded::server::Server;
 use crate::embedded::store::Object;
 
+/// What keeps a claim from going while a pod uses it.
+pub(in crate::embedded) const CLAIM_GUARD: &str = "kubernetes.io/pvc-protection";
+/// What keeps a volume from going while a claim has it.
+pub(in crate::embedded) const VOLUME_GUARD: &str = "kubernetes.io/pv-protection";
+
 /// Completes a new object; refuses one that names what is not there.
 pub(super) fn new(
     server: &Server,
@@ -36,9 +41,27 @@ pub(super) fn new(
         }
         "persistentvolumeclaims" => {
             claim(server, value);
+            guard(value, CLAIM_GUARD);
+            Ok(())
+        }
+        "persistentvolumes" => {
+            guard(value, VOLUME_GUARD);
             Ok(())
         }
         _ => Ok(()),
+    }
+}
+
+/// Keeps an object from going while it is in use; whoever follows its use takes the finalizer out.
+fn guard(value: &mut Value, finalizer: &str) {
+    let Some(metadata) = super::meta::of(value) else {
+        return;
+    };
+    let list = metadata.entry("finalizers").or_insert_with(|| json!([]));
+    if let Some(list) = list.as_array_mut()
+        && !list.iter().any(|own| own == finalizer)
+    {
+        list.push(finalizer.into());
     }
 }
 

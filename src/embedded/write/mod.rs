@@ -26,6 +26,7 @@ mod unknown;
 pub(super) mod validations;
 pub(super) mod versions;
 
+pub(super) use admit::{CLAIM_GUARD, VOLUME_GUARD};
 pub use delete::{Deletion, Propagation, Removed, delete};
 pub(crate) use meta::{now, time};
 

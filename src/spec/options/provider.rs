@@ -315,12 +315,23 @@ static AWS: &[Field] = &[
     ),
 ];
 
-static EMBEDDED: &[Field] = &[field(
-    "port",
-    Shape::Int(1, 65_535),
-    "any free one, kept",
-    "The port of the API server on 127.0.0.1.",
-)];
+static EMBEDDED: &[Field] = &[
+    field(
+        "audit",
+        Shape::Either(&[
+            Shape::Choice(&["Metadata", "Request", "RequestResponse"]),
+            Shape::Dict(&Shape::Any),
+        ]),
+        "nothing is written down",
+        "What `audit.log` in the cluster's folder says of requests: a level, or a Policy of audit.k8s.io/v1.",
+    ),
+    field(
+        "port",
+        Shape::Int(1, 65_535),
+        "any free one, kept",
+        "The port of the API server on 127.0.0.1.",
+    ),
+];
 
 #[cfg(test)]
 mod tests {
