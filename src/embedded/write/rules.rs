@@ -48,7 +48,10 @@ pub(super) fn before_create(kind: &Kind, value: &mut Value) {
         ("", "pods") => Some(
             json!({"phase": "Pending", "qosClass": super::defaults::qos_class(root.get("spec"))}),
         ),
-        ("", "persistentvolumes" | "persistentvolumeclaims") => Some(json!({"phase": "Pending"})),
+        ("", "persistentvolumes") => {
+            Some(json!({"phase": "Pending", "lastPhaseTransitionTime": super::now()}))
+        }
+        ("", "persistentvolumeclaims") => Some(json!({"phase": "Pending"})),
         ("", "services") => Some(json!({"loadBalancer": {}})),
         ("apps", "daemonsets") => Some(
             json!({"currentNumberScheduled": 0, "numberMisscheduled": 0, "desiredNumberScheduled": 0, "numberReady": 0}),
