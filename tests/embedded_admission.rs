@@ -3,12 +3,10 @@
 //! `scripts/record-answers KUBECONFIG admission` keeps them.
 
 /// Cases whose answers differ, and why.
-const KNOWN: &[(&str, &str)] = &[
-    (
-        "no more quota",
-        "controllers' fields have no owner, and what goes has a time",
-    ),
-];
+const KNOWN: &[(&str, &str)] = &[(
+    "no more quota",
+    "controllers' fields have no owner, and what goes has a time",
+)];
 
 #[tokio::test]
 async fn admits_what_the_real_server_admits() {
