@@ -18,7 +18,7 @@ use super::stage::Stage;
 const COMMAND: &str = "KSAIL_LIVE_ENGINE_RESTART";
 
 /// How an engine is ended and brought back.
-enum Engine {
+pub(super) enum Engine {
     /// By a command of the tests' environment.
     Command(String),
     /// By signals to its own process.
@@ -26,7 +26,7 @@ enum Engine {
 }
 
 /// An engine's process, as it can be started again.
-struct Process {
+pub(super) struct Process {
     id: String,
     arguments: Vec<String>,
     folder: PathBuf,
@@ -35,7 +35,7 @@ struct Process {
 
 impl Engine {
     /// The engine of the stage; `None`, with the reason printed, if it must not be ended.
-    fn of(stage: &Stage) -> Option<Self> {
+    pub(super) fn of(stage: &Stage) -> Option<Self> {
         if let Ok(command) = std::env::var(COMMAND) {
             return Some(Self::Command(command));
         }
@@ -57,7 +57,12 @@ impl Engine {
     }
 
     /// Ends the engine, at once or in order, and lets something happen meanwhile; then brings it back.
-    fn strike<T>(&mut self, stage: &Stage, signal: &str, meanwhile: impl FnOnce() -> T) -> T {
+    pub(super) fn strike<T>(
+        &mut self,
+        stage: &Stage,
+        signal: &str,
+        meanwhile: impl FnOnce() -> T,
+    ) -> T {
         match self {
             Self::Command(command) => {
                 let done = Command::new("sh").args(["-c", command]).status().unwrap();

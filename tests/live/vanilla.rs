@@ -2,6 +2,7 @@
 
 use ksail::step::{Attachment, Container};
 
+use super::restart::Engine;
 use super::stage::Stage;
 use crate::home::text;
 
@@ -170,6 +171,7 @@ fn three_control_planes_stand_behind_a_load_balancer() {
     let Some(mut stage) = Stage::set(&[IMAGES, &["envoyproxy/envoy:v1.36.2"]].concat()) else {
         return;
     };
+    let engine = Engine::of(&stage);
     let name = stage.name("h");
     let script = stage.script(&definition(&name, "control_planes: 3"));
     stage.good(&["run", &script]);
@@ -207,6 +209,13 @@ fn three_control_planes_stand_behind_a_load_balancer() {
     assert!(output.status.success(), "{}", text(&output));
     assert_eq!(roles(&stage, &name), ["control-plane"; 3]);
     assert!(stage.good(&["run", &script]).contains("nothing to change"));
+    // An engine that was killed gives every node another address, and they find each other again.
+    if let Some(mut engine) = engine {
+        engine.strike(&stage, "-KILL", || ());
+        stage.good(&["run", &script]);
+        assert_eq!(roles(&stage, &name), ["control-plane"; 3]);
+        assert!(stage.good(&["run", &script]).contains("nothing to change"));
+    }
     stage.good(&["cluster", "delete", &name, "--yes"]);
     stage.is_gone(&format!("kind-{name}"));
 }

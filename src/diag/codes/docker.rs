@@ -116,9 +116,9 @@ container holds the former one now; etcd was to be told and did not take it, for
 that holds the address and start the cluster again, or delete the cluster and run its script."
 
     ENGINE_MOVED = "E0843" Conflict "a cluster is on another engine than its definition names"
-"The definition's `docker(#{ host, context })` names one engine, and the cluster was begun on another, which ksail has written
-down. Nothing of it is left there by chance: remove it first with `ksail cluster delete`, then run the definition again, or name
-the former engine again."
+"The definition's `docker(#{ host, context })` names one engine, or DOCKER_HOST and the docker context lead to one where it names
+none, and the cluster was begun on another, which ksail has written down and where it still is. Remove it there first with
+`ksail cluster delete`, which finds it by itself, then run the definition again; or name the former engine again."
 
     SUBNET_TAKEN = "E0844" Conflict "a network's addresses are another network's already"
 "The range that the definition gives the cluster's network, such as `subnet` in a k3d.yaml, overlaps the range of a network that is

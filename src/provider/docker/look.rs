@@ -244,6 +244,10 @@ impl Docker {
         if !is_on {
             return Ok(facts);
         }
+        // As good as switched off: a start brings it on.
+        if is_finished && maker.is_displaced(engine, members).await {
+            return Ok(facts);
+        }
         let is_whole = is_finished && members.iter().all(|one| one.life == Life::Running);
         let answer = match access {
             Ok(access) => match ask(&access, &mut facts).await {

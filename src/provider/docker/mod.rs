@@ -162,6 +162,16 @@ pub(super) trait Maker: Send + Sync {
         let _ = (name, members);
         None
     }
+    /// Whether parts of a control plane that runs came back at other addresses than the others look for them at, as after
+    /// a restart of the engine; starting the cluster leads them to each other.
+    fn is_displaced<'a>(
+        &'a self,
+        engine: &'a Engine,
+        members: &'a [Listed],
+    ) -> BoxFuture<'a, bool> {
+        let _ = (engine, members);
+        async { false }.boxed()
+    }
     /// Why nothing brings back what the cluster held, if that is so.
     fn loss(&self, name: &str, members: &[Listed]) -> Option<String> {
         let _ = (name, members);

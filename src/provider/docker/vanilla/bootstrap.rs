@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::super::Job;
 use super::access;
 use super::machine::{file, place, read};
+use super::peers::KEEP;
 use super::pki::Pki;
 use crate::diag::codes::docker::{BAD_NODE_IMAGE, NOT_IN_TIME};
 use crate::distribution::vanilla::{self, CONFIG_PATH, NodeSettings, Settings};
@@ -117,8 +118,9 @@ async fn init(job: &Job<'_>, settings: &Settings, node: &str) -> Result<()> {
         };
         format!(" --skip-phases=preflight,certs,kubeconfig{proxy}")
     };
-    let script =
-        format!("kubeadm init --config={CONFIG_PATH} --skip-token-print{skipped} && touch {DONE}");
+    let script = format!(
+        "kubeadm init --config={CONFIG_PATH} --skip-token-print{skipped} && {KEEP} && touch {DONE}"
+    );
     let mut tell = |line: &str| {
         if line.starts_with('[') {
             job.work.report.tell(Happening::Waiting {

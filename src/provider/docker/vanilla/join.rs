@@ -4,6 +4,7 @@ use super::super::Job;
 use super::bootstrap::{DONE, is_joined, oidc_authority};
 use super::life;
 use super::machine::{file, read};
+use super::peers::KEEP;
 use crate::diag::codes::docker::NO_CONTAINER;
 use crate::distribution::vanilla::{CONFIG_PATH, DISCOVERY, NodeSettings, Settings, discovery};
 use crate::error::{Error, Result};
@@ -55,7 +56,7 @@ pub(super) async fn join(job: &Job<'_>, settings: &Settings, node: &NodeSettings
     }
     files.push(found);
     job.engine.put_files(name, &files).await?;
-    let script = format!("kubeadm join --config {CONFIG_PATH} && touch {DONE}");
+    let script = format!("kubeadm join --config {CONFIG_PATH} && {KEEP} && touch {DONE}");
     let mut tell = |line: &str| {
         if line.starts_with('[') {
             job.work.report.tell(Happening::Waiting {

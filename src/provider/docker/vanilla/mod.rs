@@ -133,6 +133,21 @@ impl Maker for Vanilla {
         (control.count() > 1).then(|| vanilla::balancer_name(name))
     }
 
+    fn is_displaced<'a>(
+        &'a self,
+        engine: &'a Engine,
+        members: &'a [Listed],
+    ) -> BoxFuture<'a, bool> {
+        async move {
+            let control: Vec<&Listed> = members
+                .iter()
+                .filter(|one| self.is_control_plane(one))
+                .collect();
+            control.len() > 1 && peers::is_moved(engine, &control).await
+        }
+        .boxed()
+    }
+
     fn journals<'a>(
         &'a self,
         engine: &'a Engine,

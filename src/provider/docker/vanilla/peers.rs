@@ -12,7 +12,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
 use serde_json::Value;
 
 use super::super::Job;
@@ -20,10 +20,14 @@ use super::life;
 use super::machine::{file, read};
 use super::pki;
 use crate::diag::codes::docker::ADDRESS_CHANGED;
+use crate::docker::{Engine, Listed};
 use crate::error::{Error, Result};
 
 /// The file that holds how etcd knows a member: the address it had once, or its name.
 const KNOWN: &str = "/kind/ksail-peer";
+/// Keeps the address by which a new member came to be known: its node finds out only where it is, never where it was.
+pub(super) const KEEP: &str =
+    "{ [ -e /kind/ksail-peer ] || [ ! -e /kind/old-ipv4 ] || cp /kind/old-ipv4 /kind/ksail-peer; }";
 /// Leads an old address to the new one, once.
 const LEAD: &str = "iptables -t nat -C OUTPUT -p tcp -d $0 --dport 2380 -j DNAT --to-destination $1:2380 2>/dev/null || \
     iptables -t nat -A OUTPUT -p tcp -d $0 --dport 2380 -j DNAT --to-destination $1:2380";
@@ -80,6 +84,18 @@ pub(super) async fn settle(job: &Job<'_>, peers: Vec<Peer>) -> Result<()> {
     try_join_all(told).await?;
     // Members find each other anew by what they were told.
     life::answers(job, 20).await
+}
+
+/// Whether a running control plane is elsewhere than etcd knows it to be.
+pub(super) async fn is_moved(engine: &Engine, members: &[&Listed]) -> bool {
+    let looks = members.iter().map(|one| async move {
+        let known = engine.get_file(&one.id, KNOWN).await.ok().flatten()?;
+        let known: Ipv4Addr = String::from_utf8_lossy(&known).trim().parse().ok()?;
+        let now = engine.inspect(&one.id).await.ok().flatten()?;
+        let mut now = now.addresses.values().filter_map(|text| text.parse().ok());
+        now.next().map(|now: Ipv4Addr| now != known)
+    });
+    join_all(looks).await.contains(&Some(true))
 }
 
 /// Says that a control plane stays lost to the others.
