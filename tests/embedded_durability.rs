@@ -129,6 +129,29 @@ async fn a_killed_server_has_lost_nothing_that_it_acknowledged() {
     process::stop(&home).unwrap();
 }
 
+/// Right after a kill the dying process still holds its folder: that is no server yet, or no more.
+#[tokio::test]
+async fn a_killed_server_is_started_again_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let identity = Identity {
+        name: "dev".to_owned(),
+        kubernetes: "1.35.4".to_owned(),
+        port: None,
+    };
+    let home = Home::create(&folder.path().join("dev"), &identity).unwrap();
+    let program = Path::new(env!("CARGO_BIN_EXE_ksail"));
+    for round in 0..10 {
+        process::start(&home, program).unwrap();
+        let listed = maps(&home).await.list(&ListParams::default()).await;
+        assert!(listed.is_ok(), "round {round}: {listed:?}");
+        let process::State::Running(number) = process::status(&home) else {
+            panic!("it does not run");
+        };
+        let process = rustix::process::Pid::from_raw(number).unwrap();
+        rustix::process::kill_process(process, rustix::process::Signal::KILL).unwrap();
+    }
+}
+
 #[test]
 fn clusters_are_saved_put_back_and_forked() {
     let home = crate::home::Home::new();

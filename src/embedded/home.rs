@@ -29,8 +29,10 @@ use crate::secret::Secret;
 
 /// The form of `server.json` that this version reads and writes.
 const FORM: u32 = 1;
-/// How long certificates count.
+/// How long certificates count, in days.
 const DAYS: u64 = 3650;
+/// How often a lock is tried for that nobody holds to serve.
+const LOOKS: u32 = 1000;
 
 /// The policy of the audit log.
 const AUDIT: &str = "audit.json";
@@ -350,16 +352,25 @@ impl Home {
             .mode(0o600)
             .open(&path)
             .map_err(fail)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(fs::TryLockError::WouldBlock) => {
-                let holder = self
-                    .holder()
-                    .map_or_else(String::new, |pid| format!(" as process {pid}"));
-                let message = format!("the cluster {} runs already{holder}", self.config.name);
-                return Err(Error::new(&ALREADY_RUNNING, message));
+        let mut looks = 0;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(fs::TryLockError::WouldBlock) => {
+                    let holder = self.holder();
+                    if holder.is_none() && looks < LOOKS {
+                        // Whoever only looks who has the lock has it for a moment.
+                        looks += 1;
+                        std::thread::yield_now();
+                        continue;
+                    }
+                    let holder =
+                        holder.map_or_else(String::new, |pid| format!(" as process {pid}"));
+                    let message = format!("the cluster {} runs already{holder}", self.config.name);
+                    return Err(Error::new(&ALREADY_RUNNING, message));
+                }
+                Err(fs::TryLockError::Error(cause)) => return Err(fail(cause)),
             }
-            Err(fs::TryLockError::Error(cause)) => return Err(fail(cause)),
         }
         file.set_len(0).map_err(fail)?;
         write!(file, "{pid}").map_err(fail)?;

@@ -6,9 +6,11 @@
 
 use std::fs::OpenOptions;
 use std::io::{Read as _, Seek as _, SeekFrom};
+use std::net::TcpStream;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
@@ -37,11 +39,56 @@ pub fn status(home: &Home) -> State {
     home.holder().map_or(State::Stopped, State::Running)
 }
 
+/// Whether a process serves the folder, rather than only holding it: one that was killed lets go last of its lock, one that
+/// begins takes it first.
+fn is_served(home: &Home) -> bool {
+    let State::Running(number) = status(home) else {
+        return false;
+    };
+    let held = Pid::from_raw(number).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+    let Some(held) = held else {
+        // It has ended since, or there are no process handles and the lock is all that is known.
+        return status(home) != State::Stopped;
+    };
+    let moment = Timespec {
+        tv_sec: 0,
+        tv_nsec: 10_000_000,
+    };
+    let until = Instant::now() + Duration::from_secs(PATIENCE.unsigned_abs());
+    while is_ending(number) || TcpStream::connect(home.address()).is_err() {
+        let has_ended = poll(&mut [PollFd::new(&held, PollFlags::IN)], Some(&moment)) == Ok(1);
+        if has_ended || status(home) == State::Stopped {
+            return false;
+        }
+        if Instant::now() > until {
+            break;
+        }
+    }
+    true
+}
+
+/// Whether a process was killed, though it may still hold locks and take connections: the signal waits to be delivered to it,
+/// or it is marked as exiting. See proc(5): `SigPnd`, and the flags of `stat` with PF_EXITING.
+fn is_ending(number: i32) -> bool {
+    const KILL: u64 = 1 << (Signal::KILL.as_raw() - 1);
+    const EXITING: u64 = 0x4;
+    let read = |name: &str| std::fs::read_to_string(format!("/proc/{number}/{name}"));
+    let status = read("status").unwrap_or_default();
+    let pending = status.lines().find_map(|line| line.strip_prefix("SigPnd:"));
+    let pending = pending.and_then(|signals| u64::from_str_radix(signals.trim(), 16).ok());
+    let stat = read("stat").unwrap_or_default();
+    // The name before it, in brackets, may hold anything.
+    let fields = stat.rsplit_once(')').map(|(_, fields)| fields);
+    let flags = fields.and_then(|fields| fields.split_whitespace().nth(6)?.parse::<u64>().ok());
+    pending.is_some_and(|signals| signals & KILL != 0)
+        || flags.is_some_and(|flags| flags & EXITING != 0)
+}
+
 /// Starts the process that serves a folder and waits until it is ready; does nothing if one is running.
 ///
 /// `program` is the ksail binary.
 pub fn start(home: &Home, program: &Path) -> Result<()> {
-    if let State::Running(_) = status(home) {
+    if is_served(home) {
         return Ok(());
     }
     let fail = |what: &str, cause: std::io::Error| {
@@ -82,7 +129,7 @@ pub fn start(home: &Home, program: &Path) -> Result<()> {
     }
     let ended = child.wait();
     // Somebody else may have been quicker; then there is a server, and that is what was asked for.
-    if let State::Running(_) = status(home) {
+    if is_served(home) {
         return Ok(());
     }
     let how = match ended {
