@@ -162,6 +162,19 @@ fn every_mistake_has_its_code_and_leaves_the_files_alone() {
         ("E0917", 100, vec!["decrypt", "missing.yaml"]),
         ("E0917", 2, vec!["inspect", "missing.yaml"]),
         ("E0912", 7, vec!["set", "good.yaml", "a", "1"]),
+        ("E0927", 7, vec!["set", "good.yaml", "[\"a\"]", "text"]),
+        (
+            "E0928",
+            6,
+            vec![
+                "encrypt",
+                "--kms",
+                "arn:aws:kms:eu-west-1:1:key/a",
+                "--encryption-context",
+                "none",
+                "plain.yaml",
+            ],
+        ),
         (
             "E0918",
             3,

@@ -10,7 +10,7 @@ use super::Types;
 use super::opening::Opening;
 use crate::cipher::format;
 use crate::cipher::path::Path as TreePath;
-use crate::diag::codes::cipher::{BROKEN_DOCUMENT, UNREADABLE_FILE};
+use crate::diag::codes::cipher::{BROKEN_DOCUMENT, BROKEN_NEW_VALUE, UNREADABLE_FILE};
 use crate::error::{Error, Result};
 use crate::ops::cipher::{self as ops, Change, files, in_file};
 
@@ -57,8 +57,11 @@ pub(super) async fn set(args: Set) -> Result<ExitCode> {
             Error::new(&UNREADABLE_FILE, "cannot read standard input").because(cause)
         })?,
     };
-    let value = format::read_value(text.trim())
-        .map_err(|error| error.help("write the value as JSON: texts in double quotes"))?;
+    let value = format::read_value(text.trim()).map_err(|cause| {
+        Error::new(&BROKEN_NEW_VALUE, "the new value is not JSON")
+            .help("write texts in double quotes, within single ones for the shell")
+            .because(cause)
+    })?;
     change(
         &args.file,
         &args.path,

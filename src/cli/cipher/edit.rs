@@ -60,7 +60,7 @@ pub(super) async fn edit(args: Edit) -> Result<ExitCode> {
         (open, plain)
     } else {
         // Whom it is for is settled before anything is typed.
-        let wishes = args.target.wishes(args.types.config.clone());
+        let wishes = args.target.wishes(args.types.config.clone())?;
         let found = find_rules(file, wishes.rules_file.as_deref())?;
         let target = choose(file, &wishes, found.as_ref(), &env)?;
         let begun = ops::begin(formats.input, &target, &keys).await?;

@@ -65,7 +65,7 @@ pub(super) async fn encrypt(args: Encrypt, cx: &Context) -> Result<ExitCode> {
         }
         return plain_found(&plain).map_or(Ok(ExitCode::SUCCESS), Err);
     }
-    let wishes = args.target.wishes(args.types.config.clone());
+    let wishes = args.target.wishes(args.types.config.clone())?;
     let (env, keys) = opening::keys()?;
     let (keys, wishes, types) = (Arc::new(keys), Arc::new(wishes), args.types);
     let name = args.filename_override;

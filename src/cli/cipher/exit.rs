@@ -36,6 +36,8 @@ pub(super) fn code(error: &Error, deed: Deed) -> u8 {
     let table = [
         (&codes::UNREADABLE_FILE, 2),
         (&codes::UNWRITABLE_FILE, 3),
+        (&codes::BROKEN_CONTEXT, 6),
+        (&codes::BROKEN_NEW_VALUE, 7),
         (&codes::CONFLICTING_SELECTORS, 8),
         (&codes::BROKEN_VALUE, 25),
         (&codes::MAC_MISMATCH, 51),

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::super::{Context, Output, show};
 use super::opening::{self, Opening};
-use super::target::pair;
+use super::target::pairs;
 use super::{Types, each};
 use crate::cipher::document::Sealed;
 use crate::cipher::key::Kind;
@@ -91,14 +91,14 @@ struct ExchangeFlags {
     #[arg(long, value_name = "URLS")]
     rm_hc_vault_transit: Vec<String>,
     /// Encryption context for the AWS KMS keys to add: KEY:VALUE,…
-    #[arg(long, value_name = "PAIRS", value_delimiter = ',', value_parser = pair)]
-    encryption_context: Vec<(String, String)>,
+    #[arg(long, value_name = "PAIRS", value_delimiter = ',')]
+    encryption_context: Vec<String>,
 }
 
 impl ExchangeFlags {
     fn exchange(self) -> Result<Exchange> {
         let wishes = Wishes {
-            context: self.encryption_context,
+            context: pairs(&self.encryption_context)?,
             ..Wishes::default()
         };
         let read = |kinds: [(Kind, Vec<String>); 6]| {

@@ -6,6 +6,8 @@ use clap::Args;
 
 use crate::cipher::key::Kind;
 use crate::cipher::scope::Selectors;
+use crate::diag::codes::cipher::BROKEN_CONTEXT;
+use crate::error::{Error, Result};
 use crate::ops::cipher::target::Wishes;
 
 /// For whom files are encrypted.
@@ -33,8 +35,13 @@ struct Audience {
     #[arg(long, value_name = "NAME", help_heading = "Recipients")]
     aws_profile: Option<String>,
     /// Encryption context for AWS KMS: KEY:VALUE,…
-    #[arg(long, value_name = "PAIRS", value_delimiter = ',', value_parser = pair, help_heading = "Recipients")]
-    encryption_context: Vec<(String, String)>,
+    #[arg(
+        long,
+        value_name = "PAIRS",
+        value_delimiter = ',',
+        help_heading = "Recipients"
+    )]
+    encryption_context: Vec<String>,
 }
 
 /// For whom files are encrypted, and which of their values.
@@ -51,7 +58,7 @@ pub(super) struct TargetFlags {
 
 impl TargetFlags {
     /// What the flags ask for, with the rules file that was named.
-    pub(super) fn wishes(self, rules_file: Option<PathBuf>) -> Wishes {
+    pub(super) fn wishes(self, rules_file: Option<PathBuf>) -> Result<Wishes> {
         let audience = self.audience;
         let mut recipients = Vec::new();
         for (kind, texts) in [
@@ -64,14 +71,14 @@ impl TargetFlags {
         ] {
             recipients.extend(texts.into_iter().map(|text| (kind, text)));
         }
-        Wishes {
+        Ok(Wishes {
             recipients,
-            context: audience.encryption_context,
+            context: pairs(&audience.encryption_context)?,
             aws_profile: audience.aws_profile,
             selectors: self.selectors.into(),
             threshold: self.shamir_secret_sharing_threshold,
             rules_file,
-        }
+        })
     }
 }
 
@@ -115,9 +122,17 @@ impl From<SelectorFlags> for Selectors {
     }
 }
 
-/// Reads a pair of an encryption context.
-pub(super) fn pair(text: &str) -> std::result::Result<(String, String), String> {
-    text.split_once(':')
-        .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
-        .ok_or_else(|| "a pair is written KEY:VALUE".to_owned())
+/// Reads the pairs of an encryption context.
+pub(super) fn pairs(texts: &[String]) -> Result<Vec<(String, String)>> {
+    let pair = |text: &String| {
+        let pair = text.split_once(':').ok_or_else(|| {
+            Error::new(
+                &BROKEN_CONTEXT,
+                format!("`{text}` is no pair of an encryption context"),
+            )
+            .help("write KEY:VALUE")
+        });
+        pair.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
+    };
+    texts.iter().map(pair).collect()
 }

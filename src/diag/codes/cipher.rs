@@ -84,6 +84,12 @@ whole line from the key file."
     EMPTY_DOCUMENT = "E0926" Invalid "there is nothing in the file to encrypt"
 "An encrypted file holds its metadata beside at least one document. Write a value into the file first; to encrypt an empty file as
 it is, use `--input-type binary`."
+    BROKEN_NEW_VALUE = "E0927" Invalid "a value to set cannot be read"
+"`ksail cipher set` takes the value as JSON, so that its type is plain: `'\"text\"'` with double quotes inside single ones, `7`, `true`,
+`null`, `'[1, 2]'`, `'{\"a\": 1}'`. The file is left as it was."
+    BROKEN_CONTEXT = "E0928" Invalid "an encryption context cannot be read"
+"The context that AWS KMS binds to a key is written in pairs, `KEY:VALUE`, with commas between them, such as
+`--encryption-context app:shop,stage:prod`. The same pairs are needed to decrypt."
     BROKEN_RECIPIENT = "E0950" Invalid "a recipient cannot be read"
 "A recipient is whose key locks the file: an age public key (`age1…`), an SSH public key, an OpenPGP fingerprint, the ARN of an
 AWS KMS key, the resource name of a Google Cloud key, the address of an Azure Key Vault or transit key. The message names the
