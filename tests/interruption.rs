@@ -145,20 +145,21 @@ fn fifty_processes_lose_no_context() {
     let children: Vec<Child> = (0..50)
         .map(|n| {
             let mut command = home.command(env!("CARGO_BIN_EXE_ksail"));
-            let text =
+            let definition =
                 format!("cluster(\"c{n}\", #{{ distribution: kwok(), provider: embedded() }})");
-            let script = home.write(&format!("c{n}.rhai"), &text);
+            let script = home.write(&format!("c{n}.rhai"), &definition);
             command
                 .arg("run")
                 .arg(script)
-                .stderr(Stdio::null())
-                .stdout(Stdio::null())
+                .stderr(Stdio::piped())
+                .stdout(Stdio::piped())
                 .spawn()
                 .unwrap()
         })
         .collect();
-    for mut child in children {
-        assert!(child.wait().unwrap().success());
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", text(&output));
     }
     let mut wanted: Vec<String> = (0..50).map(|n| format!("embedded-c{n}")).collect();
     wanted.push("embedded-dev".into());
