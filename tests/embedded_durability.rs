@@ -16,6 +16,20 @@ use ksail::world::Access;
 /// How many writes are acknowledged before the kill.
 const WRITES: usize = 200;
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_ksail");
+
+/// A cluster's folder that nobody serves yet.
+fn made() -> (tempfile::TempDir, Home) {
+    let folder = tempfile::tempdir().unwrap();
+    let identity = Identity {
+        name: "dev".to_owned(),
+        kubernetes: "1.35.4".to_owned(),
+        port: None,
+    };
+    let home = Home::create(&folder.path().join("dev"), &identity).unwrap();
+    (folder, home)
+}
+
 async fn maps(home: &Home) -> Api<ConfigMap> {
     let (certificate, key) = home.admin().unwrap();
     let access = Access {
@@ -61,14 +75,8 @@ async fn write_until_killed(home: &Home, acknowledged: Arc<AtomicUsize>) -> Vec<
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_server_has_lost_nothing_that_it_acknowledged() {
-    let folder = tempfile::tempdir().unwrap();
-    let identity = Identity {
-        name: "dev".to_owned(),
-        kubernetes: "1.35.4".to_owned(),
-        port: None,
-    };
-    let home = Home::create(&folder.path().join("dev"), &identity).unwrap();
-    let program = Path::new(env!("CARGO_BIN_EXE_ksail"));
+    let (_folder, home) = made();
+    let program = Path::new(PROGRAM);
     process::start(&home, program).unwrap();
     let process::State::Running(number) = process::status(&home) else {
         panic!("it does not run");
@@ -132,14 +140,8 @@ async fn a_killed_server_has_lost_nothing_that_it_acknowledged() {
 /// Right after a kill the dying process still holds its folder: that is no server yet, or no more.
 #[tokio::test]
 async fn a_killed_server_is_started_again_at_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let identity = Identity {
-        name: "dev".to_owned(),
-        kubernetes: "1.35.4".to_owned(),
-        port: None,
-    };
-    let home = Home::create(&folder.path().join("dev"), &identity).unwrap();
-    let program = Path::new(env!("CARGO_BIN_EXE_ksail"));
+    let (_folder, home) = made();
+    let program = Path::new(PROGRAM);
     for round in 0..10 {
         process::start(&home, program).unwrap();
         let listed = maps(&home).await.list(&ListParams::default()).await;
