@@ -22,9 +22,12 @@ pub struct Kept {
     pub made: Option<i64>,
 }
 
+fn moment(time: Option<String>) -> Option<jiff::Timestamp> {
+    time?.parse().ok()
+}
+
 fn second(time: Option<String>) -> Option<i64> {
-    let time: jiff::Timestamp = time?.parse().ok()?;
-    Some(time.as_second())
+    moment(time).map(jiff::Timestamp::as_second)
 }
 
 impl Engine {
@@ -93,10 +96,7 @@ impl Engine {
         let named = all
             .into_iter()
             .filter(|network| network.name.as_deref() == Some(name));
-        let ages = named.filter_map(|network| {
-            let made: Option<jiff::Timestamp> = network.created.and_then(|time| time.parse().ok());
-            Some((made, network.id?))
-        });
+        let ages = named.filter_map(|network| Some((moment(network.created), network.id?)));
         Ok(ages.min().map(|(_, id)| id))
     }
 

@@ -218,9 +218,7 @@ impl Recipient {
             ],
         }
     }
-}
 
-impl Recipient {
     /// Reads one from the fields of a sops file; `get` gives a field's text, `context` the pairs of an encryption context.
     pub fn read<'a>(
         kind: &str,

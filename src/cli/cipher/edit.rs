@@ -45,7 +45,8 @@ pub(super) async fn edit(args: Edit) -> Result<ExitCode> {
     let (env, keys) = args.opening.keys()?;
     let editor = editor(args.editor.as_deref(), &env)?;
     let file = &args.file;
-    let formats = args.types.formats(file)?;
+    let found = find_rules(file, args.types.config.as_deref())?;
+    let formats = args.types.formats_by(file, found.as_ref());
     let mac = args.opening.mac();
     let view = View {
         format: formats.input,
@@ -61,7 +62,6 @@ pub(super) async fn edit(args: Edit) -> Result<ExitCode> {
     } else {
         // Whom it is for is settled before anything is typed.
         let wishes = args.target.wishes(args.types.config.clone())?;
-        let found = find_rules(file, wishes.rules_file.as_deref())?;
         let target = choose(file, &wishes, found.as_ref(), &env)?;
         let begun = ops::begin(formats.input, &target, &keys).await?;
         let text = view.example(&begun)?;

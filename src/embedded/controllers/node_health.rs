@@ -325,12 +325,10 @@ async fn mark_pods(context: &Context, node: &Object, ready: bool) -> Result<(), 
             let list = list.into_iter().flatten();
             for condition in list.filter(|c| text(c, "/type") == "Ready") {
                 let status = if ready { "True" } else { "False" };
-                let change = json!({"status": status, "lastTransitionTime": now});
-                // Field by field, as a null may belong there that merging would take out.
-                for (field, value) in change.as_object().into_iter().flatten() {
-                    if let Some(condition) = condition.as_object_mut() {
-                        condition.insert(field.clone(), value.clone());
-                    }
+                // Not merged, as a null may belong there that merging would take out.
+                if let Some(condition) = condition.as_object_mut() {
+                    condition.insert("status".to_owned(), status.into());
+                    condition.insert("lastTransitionTime".to_owned(), now.as_str().into());
                 }
             }
         };

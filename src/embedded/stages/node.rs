@@ -42,7 +42,7 @@ impl Controller for Nodes {
         };
         let options = Options::controller(NAME);
         let value = node.value();
-        if !is_marked(&node) {
+        if !is_ours(&node) {
             return Ok(Next::Done);
         }
         if !has_status(&value) && !own::drive(&context.server, "Node") {
@@ -65,10 +65,11 @@ impl Controller for Nodes {
 /// Whether a node is given signs of life here; those of others' nodes have to come from elsewhere.
 pub(in crate::embedded) fn is_kept(server: &Server, node: &Object) -> bool {
     let name = node.name();
-    is_marked(node) && lease_of(server, name).is_none_or(|lease| is_held_by(&lease, name))
+    is_ours(node) && lease_of(server, name).is_none_or(|lease| is_held_by(&lease, name))
 }
 
-fn is_marked(node: &Object) -> bool {
+/// Whether a node was not taken out of KWOK's hands by its mark.
+fn is_ours(node: &Object) -> bool {
     // Hardly any node is marked at all; its text tells at once.
     !node.mentions("\"kwok.x-k8s.io/node\"")
         || node.value().reach(MARK).is_none_or(|mark| mark == "fake")

@@ -11,7 +11,7 @@ use std::process::Command;
 use zeroize::Zeroizing;
 
 use super::keys::{Env, Keys};
-use super::{SystemEntropy, Unlocked, now};
+use super::{Unlocked, now};
 use crate::cipher::document::Opened;
 use crate::cipher::format::{self, Format, Layout};
 use crate::diag::codes::cipher::{EDIT_FAILED, NO_EDITOR, UNREADABLE_FILE, UNWRITABLE_FILE};
@@ -161,10 +161,7 @@ impl View {
             format::refuse_metadata(self.format, &branches)?;
             unlocked.opened.branches = branches;
         }
-        let sealed = unlocked
-            .opened
-            .seal(unlocked.key.expose(), &now(), &mut SystemEntropy)?;
-        super::written(&sealed, self.format, self.layout)
+        unlocked.written(self.format, self.layout)
     }
 }
 

@@ -79,6 +79,16 @@ pub struct Unlocked {
     pub key: DataKey,
 }
 
+impl Unlocked {
+    /// Seals the content with its key and writes it, unless it would be too large to be read again.
+    fn written(&self, format: Format, layout: Layout) -> Result<Vec<u8>> {
+        let sealed = self
+            .opened
+            .seal(self.key.expose(), &now(), &mut SystemEntropy)?;
+        written(&sealed, format, layout)
+    }
+}
+
 /// Says the time as metadata do.
 pub fn now() -> String {
     let whole = jiff::Timestamp::now().as_second();
@@ -96,10 +106,9 @@ pub async fn encrypt(
 ) -> Result<Vec<u8>> {
     let branches = format::read_plain(formats.input, bytes)?;
     format::refuse_metadata(formats.input, &branches)?;
-    let Unlocked { mut opened, key } = begin(formats.input, target, keys).await?;
-    opened.branches = branches;
-    let sealed = opened.seal(key.expose(), &now(), &mut SystemEntropy)?;
-    written(&sealed, formats.output, formats.layout)
+    let mut begun = begin(formats.input, target, keys).await?;
+    begun.opened.branches = branches;
+    begun.written(formats.output, formats.layout)
 }
 
 /// Writes an encrypted file, unless it would be too large to be read again.
@@ -195,13 +204,11 @@ pub async fn rotate(
             }
         }
     }
-    let key = fresh_key()?;
+    unlocked.key = fresh_key()?;
     unlocked.opened.forget();
-    lock(&mut unlocked.opened.metadata, &groups, &key, keys).await?;
-    let sealed = unlocked
-        .opened
-        .seal(key.expose(), &now(), &mut SystemEntropy)?;
-    written(&sealed, formats.output, formats.layout)
+    let metadata = &mut unlocked.opened.metadata;
+    lock(metadata, &groups, &unlocked.key, keys).await?;
+    unlocked.written(formats.output, formats.layout)
 }
 
 /// What `updatekeys` would change, or changed.
@@ -292,10 +299,7 @@ pub async fn change(
             done => done?,
         },
     }
-    let sealed = unlocked
-        .opened
-        .seal(unlocked.key.expose(), &now(), &mut SystemEntropy)?;
-    written(&sealed, formats.output, formats.layout).map(Some)
+    unlocked.written(formats.output, formats.layout).map(Some)
 }
 
 /// Gives the recipients of a file, group by group.

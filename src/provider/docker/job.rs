@@ -128,12 +128,18 @@ impl Job<'_> {
         let shared = made.iter().filter(|(name, kept)| {
             joined.contains(name) && !kept.labels.contains_key(labels::CLUSTER)
         });
-        for (name, _) in shared {
-            let others = self.engine.list(&[]).await?;
-            if !others.iter().any(|one| one.networks.contains(name)) {
-                self.engine.remove_network(name).await?;
-            }
+        let shared: Vec<&String> = shared.map(|(name, _)| name).collect();
+        if shared.is_empty() {
+            return Ok(());
         }
+        let others = self.engine.list(&[]).await?;
+        let is_left = |name: &str| {
+            !others
+                .iter()
+                .any(|one| one.networks.iter().any(|n| n == name))
+        };
+        let left = shared.into_iter().filter(|name| is_left(name));
+        try_join_all(left.map(|name| self.engine.remove_network(name))).await?;
         Ok(())
     }
 }

@@ -124,6 +124,24 @@ fn vanilla(given: &Options) -> Vec<Error> {
     problems
 }
 
+/// Code and field of each problem of a peer's file, for the tests of what `kind` and `k3d` check.
+#[cfg(test)]
+fn problems(
+    fields: &'static [Field],
+    more: fn(&Options) -> Vec<Error>,
+    file: &serde_json::Value,
+) -> Vec<String> {
+    let tree = Tree::from_json(file);
+    let file = tree.as_map().unwrap();
+    let mut found = check(fields, &[], file);
+    found.extend(more(file));
+    let told = |problem: &Error| {
+        let field = problem.at_field().unwrap_or_default();
+        format!("{} {field}", problem.code().id)
+    };
+    found.iter().map(told).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

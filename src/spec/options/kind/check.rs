@@ -227,20 +227,7 @@ mod tests {
     use super::*;
 
     fn problems(json: serde_json::Value) -> Vec<String> {
-        let tree = Tree::from_json(&json);
-        let mut found = Vec::new();
-        crate::spec::field::check(
-            super::super::CLUSTER,
-            &[],
-            tree.as_map().unwrap(),
-            "",
-            &mut found,
-        );
-        found.extend(check(tree.as_map().unwrap()));
-        found
-            .iter()
-            .map(|p| format!("{} {}", p.code().id, p.at_field().unwrap_or_default()))
-            .collect()
+        crate::spec::options::problems(super::super::CLUSTER, check, &json)
     }
 
     #[test]
