@@ -100,6 +100,9 @@ pub(super) fn arguments(name: &str, component: &str) -> Vec<String> {
             "--advertise-client-urls=http://0.0.0.0:2379".into(),
             "--listen-client-urls=http://0.0.0.0:2379".into(),
             "--initial-cluster=node0=http://0.0.0.0:2380".into(),
+            // The only member waits for nobody's vote: without these it stands still for most of a second at its start.
+            "--heartbeat-interval=20".into(),
+            "--election-timeout=100".into(),
         ],
         "kube-apiserver" => vec![
             "--etcd-prefix=/registry".into(),

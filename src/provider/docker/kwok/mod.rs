@@ -84,28 +84,40 @@ impl Kwok {
         for _ in 0..PORTS {
             let files = folder.ensure(images, stages, &tried)?;
             let containers = components::containers(name, &job.labels(), images, &files);
-            let (servers, others): (Vec<&Container>, Vec<&Container>) = containers
-                .iter()
-                .partition(|one| !one.ports.is_empty() || one.name.ends_with("-etcd"));
             let server = components::container_name(name, "kube-apiserver");
             let etcd = components::container_name(name, "etcd");
-            let first = async {
-                try_join_all(servers.iter().map(|one| self.have(job, one))).await?;
+            let (first, others): (Vec<&Container>, Vec<&Container>) = containers
+                .iter()
+                .partition(|one| one.name == etcd || one.name == server);
+            let store = async {
+                for one in first.iter().filter(|one| one.name == etcd) {
+                    self.have(job, one).await?;
+                }
                 if let Some(data) = data {
                     snapshot::give(engine, data, &etcd).await?;
                 }
-                tokio::try_join!(engine.start(&etcd), engine.start(&server))
+                engine.start(&etcd).await
             };
-            let rest = try_join_all(others.iter().map(|one| self.have(job, one)));
-            let (first, rest) = tokio::join!(first, rest);
-            rest?;
-            match first.map(|_| ()) {
+            let api = async {
+                for one in first.iter().filter(|one| one.name == server) {
+                    self.have(job, one).await?;
+                }
+                engine.start(&server).await
+            };
+            // Neither is dropped half way where the other fails; what else there is to make would only hold them up.
+            let (store, api) = tokio::join!(store, api);
+            store?;
+            match api {
                 Err(error) if error.code().id == PORT_TAKEN.id => {
                     // The container keeps the port it was made with: another one takes its place.
                     engine.remove(&server).await?;
                     tried.push(files.port);
                 }
-                answer => return answer,
+                answer => {
+                    answer?;
+                    let made = try_join_all(others.iter().map(|one| self.have(job, one))).await;
+                    return made.map(|_| ());
+                }
             }
         }
         Err(
