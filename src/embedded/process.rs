@@ -55,7 +55,7 @@ fn is_served(home: &Home) -> bool {
         tv_nsec: 10_000_000,
     };
     let until = Instant::now() + Duration::from_secs(PATIENCE.unsigned_abs());
-    while is_ending(number) || TcpStream::connect(home.address()).is_err() {
+    while is_ending(number) || !answers(home) {
         let has_ended = poll(&mut [PollFd::new(&held, PollFlags::IN)], Some(&moment)) == Ok(1);
         if has_ended || status(home) == State::Stopped {
             return false;
@@ -65,6 +65,11 @@ fn is_served(home: &Home) -> bool {
         }
     }
     true
+}
+
+/// Whether somebody takes connections where the cluster is reached by now: the first start may have moved it.
+fn answers(home: &Home) -> bool {
+    Home::open(home.folder()).is_ok_and(|now| TcpStream::connect(now.address()).is_ok())
 }
 
 /// Whether a process was killed, though it may still hold locks and take connections: the signal waits to be delivered to it,
@@ -86,7 +91,7 @@ fn is_ending(number: i32) -> bool {
 
 /// Starts the process that serves a folder and waits until it is ready; does nothing if one is running.
 ///
-/// `program` is the ksail binary.
+/// `program` is the ksail binary. The first start settles the port: what is known of the folder has to be read anew.
 pub fn start(home: &Home, program: &Path) -> Result<()> {
     if is_served(home) {
         return Ok(());

@@ -30,6 +30,9 @@ use connection::Who;
 /// Takes the folder's lock for as long as it runs. `ready` is told once requests are answered.
 pub fn run(home: &Home, ready: impl FnOnce()) -> Result<()> {
     let _lock = home.lock(Pid::as_raw(Some(rustix::process::getpid())))?;
+    // Another may have served it until a moment ago, and have settled its port.
+    let mut home = Home::open(home.folder())?;
+    let listener = home.listen()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_stack_size(1 << 20)
@@ -38,10 +41,10 @@ pub fn run(home: &Home, ready: impl FnOnce()) -> Result<()> {
         .map_err(|cause| {
             Error::new(&NOT_STARTED, "the threads of the server cannot be started").because(cause)
         })?;
-    runtime.block_on(serve(home, ready))
+    runtime.block_on(serve(&home, listener, ready))
 }
 
-async fn serve(home: &Home, ready: impl FnOnce()) -> Result<()> {
+async fn serve(home: &Home, listener: std::net::TcpListener, ready: impl FnOnce()) -> Result<()> {
     let fail = |what: &str, cause: std::io::Error| {
         Error::new(&NOT_STARTED, what.to_owned()).because(cause)
     };
@@ -49,8 +52,10 @@ async fn serve(home: &Home, ready: impl FnOnce()) -> Result<()> {
         .map_err(|cause| fail("signals cannot be received", cause))?;
     let mut interrupt = signal(SignalKind::interrupt())
         .map_err(|cause| fail("signals cannot be received", cause))?;
-    let address = home.address();
-    let listener = bind(address).await?;
+    let listener = listener
+        .set_nonblocking(true)
+        .and_then(|()| TcpListener::from_std(listener))
+        .map_err(|cause| fail("the port cannot be listened on", cause))?;
     let acceptor = tls::acceptor(home)?;
     let (store, note) = Store::open(&home.log_folder())?;
     if let Some(note) = note {
@@ -60,7 +65,7 @@ async fn serve(home: &Home, ready: impl FnOnce()) -> Result<()> {
     let access = Access::with_key(&key)?;
     let settings = Settings {
         version: home.config().kubernetes_version(),
-        address: address.to_string(),
+        address: home.address().to_string(),
         authority: home.authority()?,
         keys: Some(home.clone()),
         audit: match home.audit_policy()? {

@@ -10,29 +10,27 @@
 //! lock          held, with its number in it, by the process that serves the folder
 //! ```
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+mod keys;
+mod lock;
+mod port;
+
+pub use lock::Lock;
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::diag::codes::embedded::{
-    ALREADY_RUNNING, BAD_KEY, BROKEN_HOME, HOME_EXISTS, PORT_TAKEN,
-};
+use crate::diag::codes::embedded::{BROKEN_HOME, HOME_EXISTS};
 use crate::error::{Error, Result};
-use crate::pki::{Issuer, Key, Order, Validity};
 use crate::secret::Secret;
 
 /// The form of `server.json` that this version reads and writes.
 const FORM: u32 = 1;
-/// How long certificates count, in days.
-const DAYS: u64 = 3650;
-/// How often a lock is tried for that nobody holds to serve.
-const LOOKS: u32 = 1000;
 
 /// The policy of the audit log.
 const AUDIT: &str = "audit.json";
@@ -70,6 +68,9 @@ pub struct Config {
     pub kubernetes: String,
     /// The port it listens on.
     pub port: u16,
+    /// Whether the port may still become another, because the cluster has never been served.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tentative: bool,
 }
 
 impl Config {
@@ -90,12 +91,6 @@ pub struct Home {
     config: Config,
 }
 
-/// The right to serve a folder; given up when dropped or when the process ends.
-#[derive(Debug)]
-pub struct Lock {
-    _file: File,
-}
-
 impl Home {
     /// Makes a folder for a new cluster, with fresh keys.
     ///
@@ -104,7 +99,8 @@ impl Home {
         Self::make(folder, identity, Self::write_new)
     }
 
-    /// Makes a folder for a new cluster with the keys of another, and with the log that a function writes to a path.
+    /// Makes a folder for a new cluster with the keys of another and its audit policy, and with the log that a function writes
+    /// to a path.
     pub(super) fn copy(
         from: &Self,
         folder: &Path,
@@ -113,6 +109,9 @@ impl Home {
     ) -> Result<Self> {
         Self::make(folder, identity, |home| {
             home.write_with(|name| from.read_pki(name))?;
+            if let Some(policy) = from.audit_policy()? {
+                home.set_audit_policy(&policy)?;
+            }
             log(&home.log_file())
         })
     }
@@ -127,13 +126,14 @@ impl Home {
         }
         let port = match identity.port {
             Some(port) => port,
-            None => free_port()?,
+            None => port::find()?,
         };
         let config = Config {
             form: FORM,
             name: identity.name.clone(),
             kubernetes: identity.kubernetes.clone(),
             port,
+            tentative: identity.port.is_none(),
         };
         let parent = folder.parent().unwrap_or(Path::new("."));
         let fail = |cause: std::io::Error| broken(folder, "cannot be made").because(cause);
@@ -173,7 +173,7 @@ impl Home {
 
     /// Sets by which policy requests are written down from the next start on.
     pub fn set_audit_policy(&self, policy: &Value) -> Result<()> {
-        write(&self.folder.join(AUDIT), &policy.to_string(), 0o600)
+        replace(&self.folder.join(AUDIT), &policy.to_string(), 0o600)
     }
 
     /// The file that requests are written down in.
@@ -202,7 +202,7 @@ impl Home {
     }
 
     fn write_new(&self) -> Result<()> {
-        let keys = Self::make_keys()?;
+        let keys = keys::make()?;
         self.write_with(|name| {
             let found = keys.iter().find(|(key, _)| *key == name);
             let text = found.map(|(_, text)| text.expose()).unwrap_or_default();
@@ -225,43 +225,13 @@ impl Home {
             let mode = if is_key { 0o600 } else { 0o644 };
             write(&pki.join(name), text.expose(), mode)?;
         }
-        let text = serde_json::to_string_pretty(&self.config)
-            .map_err(|cause| broken(&self.folder, "cannot be described").because(cause))?;
-        write(&self.folder.join("server.json"), &text, 0o644)
+        self.write_config()
     }
 
-    fn make_keys() -> Result<Vec<(&'static str, Secret)>> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let validity = Validity::days(now.map_or(0, |since| since.as_secs()), DAYS);
-        let (ca_key, server_key, admin_key, sa_key) =
-            (fresh_key()?, fresh_key()?, fresh_key()?, fresh_key()?);
-        let ca = Order::authority("kubernetes", serial(), validity).self_signed(&ca_key)?;
-        let issuer = Issuer::new(&ca.pem, &ca_key)?;
-        let names = [
-            "localhost",
-            "kubernetes",
-            "kubernetes.default",
-            "kubernetes.default.svc",
-            "kubernetes.default.svc.cluster.local",
-        ]
-        .map(str::to_owned);
-        let addresses = [
-            IpAddr::V4(Ipv4Addr::LOCALHOST),
-            IpAddr::V4(Ipv4Addr::new(10, 96, 0, 1)),
-        ];
-        let order = Order::server("kube-apiserver", &names, &addresses, serial(), validity)?;
-        let server = issuer.sign(order, &server_key)?;
-        let order = Order::client("kubernetes-admin", "system:masters", serial(), validity);
-        let admin = issuer.sign(order, &admin_key)?;
-        Ok(vec![
-            ("ca.crt", Secret::new(ca.pem.clone())),
-            ("ca.key", ca_key.pem()),
-            ("server.crt", Secret::new(server.pem)),
-            ("server.key", server_key.pem()),
-            ("admin.crt", Secret::new(admin.pem)),
-            ("admin.key", admin_key.pem()),
-            ("sa.key", sa_key.pem()),
-        ])
+    fn write_config(&self) -> Result<()> {
+        let text = serde_json::to_string_pretty(&self.config)
+            .map_err(|cause| broken(&self.folder, "cannot be described").because(cause))?;
+        replace(&self.folder.join("server.json"), &text, 0o644)
     }
 
     /// Where the folder is.
@@ -339,85 +309,6 @@ impl Home {
             let _ = writeln!(file, "{text}");
         }
     }
-
-    /// Takes the right to serve the folder.
-    pub fn lock(&self, pid: i32) -> Result<Lock> {
-        let path = self.folder.join("lock");
-        let fail = |cause: std::io::Error| broken(&path, "cannot be locked").because(cause);
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(fail)?;
-        let mut looks = 0;
-        loop {
-            match file.try_lock() {
-                Ok(()) => break,
-                Err(fs::TryLockError::WouldBlock) => {
-                    let holder = self.holder();
-                    if holder.is_none() && looks < LOOKS {
-                        // Whoever only looks who has the lock has it for a moment.
-                        looks += 1;
-                        std::thread::yield_now();
-                        continue;
-                    }
-                    let holder =
-                        holder.map_or_else(String::new, |pid| format!(" as process {pid}"));
-                    let message = format!("the cluster {} runs already{holder}", self.config.name);
-                    return Err(Error::new(&ALREADY_RUNNING, message));
-                }
-                Err(fs::TryLockError::Error(cause)) => return Err(fail(cause)),
-            }
-        }
-        file.set_len(0).map_err(fail)?;
-        write!(file, "{pid}").map_err(fail)?;
-        Ok(Lock { _file: file })
-    }
-
-    /// The process that serves the folder now, if one does.
-    pub fn holder(&self) -> Option<i32> {
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(self.folder.join("lock"))
-            .ok()?;
-        match file.try_lock_shared() {
-            Err(fs::TryLockError::WouldBlock) => {
-                let mut text = String::new();
-                file.read_to_string(&mut text).ok()?;
-                text.trim().parse().ok()
-            }
-            _ => None,
-        }
-    }
-
-    /// Waits until nobody serves the folder.
-    pub(super) fn wait_unlocked(&self) -> std::io::Result<()> {
-        match OpenOptions::new().read(true).open(self.folder.join("lock")) {
-            Ok(file) => file.lock_shared(),
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            Err(cause) => Err(cause),
-        }
-    }
-}
-
-fn free_port() -> Result<u16> {
-    let fail = |cause| Error::new(&PORT_TAKEN, "no loopback port can be opened").because(cause);
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(fail)?;
-    Ok(listener.local_addr().map_err(fail)?.port())
-}
-
-fn fresh_key() -> Result<Key> {
-    let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)
-        .map_err(|cause| Error::new(&BAD_KEY, "no key can be made").because(cause))?;
-    Key::from_der(pair.serialized_der())
-}
-
-fn serial() -> [u8; 16] {
-    *uuid::Uuid::new_v4().as_bytes()
 }
 
 fn write(path: &Path, text: &str, mode: u32) -> Result<()> {
@@ -427,6 +318,18 @@ fn write(path: &Path, text: &str, mode: u32) -> Result<()> {
         .open(path)
         .and_then(|mut file| file.write_all(text.as_bytes()))
         .map_err(|cause| broken(path, "cannot be written").because(cause))
+}
+
+/// Writes a file as a whole, in the place of one that may be there.
+fn replace(path: &Path, text: &str, mode: u32) -> Result<()> {
+    let fail = |cause| broken(path, "cannot be written").because(cause);
+    let mut file = tempfile::Builder::new()
+        .permissions(fs::Permissions::from_mode(mode))
+        .tempfile_in(path.parent().unwrap_or(Path::new(".")))
+        .map_err(fail)?;
+    file.write_all(text.as_bytes()).map_err(fail)?;
+    file.persist(path).map_err(|failed| fail(failed.error))?;
+    Ok(())
 }
 
 fn exists(folder: &Path) -> Error {
@@ -444,9 +347,11 @@ fn broken(path: &Path, what: &str) -> Error {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
+    use serde_json::json;
+
     use super::{Home, Identity};
 
-    fn identity() -> Identity {
+    pub(super) fn identity() -> Identity {
         Identity {
             name: "dev".to_owned(),
             kubernetes: "1.35.4".to_owned(),
@@ -476,6 +381,17 @@ mod tests {
     }
 
     #[test]
+    fn a_policy_takes_the_place_of_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::create(&folder.path().join("dev"), &identity()).unwrap();
+        assert_eq!(home.audit_policy().unwrap(), None);
+        for policy in [json!({"rules": []}), json!({"rules": [{"level": "None"}]})] {
+            home.set_audit_policy(&policy).unwrap();
+            assert_eq!(home.audit_policy().unwrap(), Some(policy));
+        }
+    }
+
+    #[test]
     fn a_damaged_home_is_named_and_left() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("server.json");
@@ -491,18 +407,5 @@ mod tests {
             assert!(error.message().contains("server.json"));
             assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
         }
-    }
-
-    #[test]
-    fn only_one_process_serves_a_home() {
-        let folder = tempfile::tempdir().unwrap();
-        let home = Home::create(&folder.path().join("dev"), &identity()).unwrap();
-        assert_eq!(home.holder(), None);
-        let lock = home.lock(4711).unwrap();
-        let error = home.lock(1).err().unwrap();
-        assert!(error.message().ends_with("process 4711"), "{error}");
-        assert_eq!(home.holder(), Some(4711));
-        drop(lock);
-        assert_eq!(home.holder(), None);
     }
 }
