@@ -20,6 +20,7 @@ mod control_plane;
 mod diagnostics;
 mod embedded_admission;
 mod embedded_api;
+mod embedded_audit;
 mod embedded_clients;
 mod embedded_durability;
 mod embedded_life;

@@ -41,9 +41,14 @@ use path::Path;
 use query::Query;
 use status::Status;
 
+/// What an answer carries with it that says that the user has not the right to what they asked for.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::embedded) struct WantOfRights;
+
 /// An answer before it becomes HTTP.
 pub struct Answer {
     code: u16,
+    refused: bool,
     media: &'static str,
     packed: bool,
     warnings: Vec<String>,
@@ -56,6 +61,7 @@ impl Answer {
     pub fn text(code: u16, text: Bytes) -> Self {
         Self {
             code,
+            refused: false,
             media: "application/json",
             packed: false,
             warnings: Vec::new(),
@@ -117,6 +123,9 @@ impl Answer {
         let mut response = Response::new(self.body);
         *response.status_mut() = http::StatusCode::from_u16(self.code)
             .unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+        if self.refused {
+            response.extensions_mut().insert(WantOfRights);
+        }
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,
@@ -148,7 +157,11 @@ impl From<Status> for Answer {
         if status.is_bare() {
             return Self::plain(status.code, &status.message);
         }
-        Self::json(status.code, &status.to_json()).warn(status.warnings().to_vec())
+        let answer = Self::json(status.code, &status.to_json());
+        Self {
+            refused: status.is_for_want_of_rights(),
+            ..answer.warn(status.warnings().to_vec())
+        }
     }
 }
 
@@ -271,7 +284,7 @@ fn acting(server: &Server, user: User, headers: &HeaderMap) -> Result<User, Stat
                 attempt.name,
                 attempt.refusal(&user)
             );
-            return Err(Status::new(403, "Forbidden", message));
+            return Err(Status::new(403, "Forbidden", message).for_want_of_rights());
         }
     }
     Ok(other)
@@ -288,7 +301,8 @@ fn may_ask(call: &Call<'_>, path: &str) -> Result<(), Status> {
         return Ok(());
     }
     let message = format!("forbidden: {}", attempt.refusal(&call.user));
-    Err(Status::new(403, "Forbidden", message).with_details())
+    let status = Status::new(403, "Forbidden", message);
+    Err(status.with_details().for_want_of_rights())
 }
 
 fn answer_about_itself(call: &Call<'_>, path: &Path) -> Result<Answer, Status> {

@@ -130,11 +130,8 @@ fn may(call: &Call<'_>, kind: &Kind, target: &Target, path: &str) -> Result<(), 
     if rbac::may(call.server, &call.user, &attempt) {
         return Ok(());
     }
-    Err(Status::forbidden(
-        kind,
-        &target.name,
-        &attempt.refusal(&call.user),
-    ))
+    let status = Status::forbidden(kind, &target.name, &attempt.refusal(&call.user));
+    Err(status.for_want_of_rights())
 }
 
 fn writes(call: &Call<'_>) -> bool {

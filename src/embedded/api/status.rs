@@ -113,6 +113,7 @@ pub struct Status {
     warnings: Vec<String>,
     bare: bool,
     hollow: bool,
+    refused: bool,
     next: Box<str>,
 }
 
@@ -127,6 +128,7 @@ impl Status {
             warnings: Vec::new(),
             bare: false,
             hollow: false,
+            refused: false,
             next: Box::default(),
         }
     }
@@ -160,6 +162,18 @@ impl Status {
     pub fn with_details(mut self) -> Self {
         self.hollow = true;
         self
+    }
+
+    /// The same, said because the user has not the right, not because of what was asked for.
+    #[must_use]
+    pub(super) fn for_want_of_rights(mut self) -> Self {
+        self.refused = true;
+        self
+    }
+
+    /// Whether the user has not the right.
+    pub(super) fn is_for_want_of_rights(&self) -> bool {
+        self.refused
     }
 
     fn about(mut self, kind: &Kind, name: &str) -> Self {

@@ -15,6 +15,7 @@ use http::{HeaderMap, HeaderValue, Response, header};
 use serde_json::{Map, Value, json};
 
 use super::access::User;
+use super::api::WantOfRights;
 use super::api::body::Body;
 use super::proto;
 use crate::error::Result;
@@ -126,7 +127,11 @@ impl Entry {
         let code = response.status().as_u16();
         let status = json!({"metadata": {}, "code": code});
         self.event.insert("responseStatus".to_owned(), status);
-        let decision = if code == 403 { "forbid" } else { "allow" };
+        // What admission refuses was allowed before.
+        let decision = match response.extensions().get::<WantOfRights>() {
+            Some(_) => "forbid",
+            None => "allow",
+        };
         let note = json!({
             "authorization.k8s.io/decision": decision, "authorization.k8s.io/reason": "",
         });
