@@ -216,8 +216,11 @@ impl Registry {
 
     /// Finds the storage version of a resource.
     pub fn stored(&self, group: &str, plural: &str) -> Option<Arc<Kind>> {
-        let name = bucket_of(group, plural);
-        self.read(|known| known.stored.get(&name).cloned())
+        if group.is_empty() {
+            // Asked for all the time, and called as it is.
+            return self.in_bucket(plural);
+        }
+        self.in_bucket(&bucket_of(group, plural))
     }
 
     /// Finds the storage version of what a bucket of the store holds.

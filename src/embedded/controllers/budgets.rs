@@ -16,6 +16,8 @@ const NAME: &str = "disruption-controller";
 pub(super) struct Budgets;
 
 impl Controller for Budgets {
+    const GATHERS: bool = true;
+
     fn sources(&self) -> &'static [(&'static str, &'static str)] {
         &[("policy", "poddisruptionbudgets"), ("", "pods")]
     }

@@ -22,6 +22,8 @@ const HASH: &str = "controller-revision-hash";
 pub(super) struct DaemonSets;
 
 impl Controller for DaemonSets {
+    const GATHERS: bool = true;
+
     fn sources(&self) -> &'static [(&'static str, &'static str)] {
         &[("apps", "daemonsets"), ("", "pods"), ("", "nodes")]
     }

@@ -25,6 +25,8 @@ pub(super) struct Endpoints {
 }
 
 impl Controller for Endpoints {
+    const GATHERS: bool = true;
+
     fn sources(&self) -> &'static [(&'static str, &'static str)] {
         &[("", "services"), ("", "pods")]
     }

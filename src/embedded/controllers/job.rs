@@ -22,6 +22,8 @@ const NAME: &str = "job-controller";
 pub(super) struct Jobs;
 
 impl Controller for Jobs {
+    const GATHERS: bool = true;
+
     fn sources(&self) -> &'static [(&'static str, &'static str)] {
         &[("batch", "jobs"), ("", "pods")]
     }

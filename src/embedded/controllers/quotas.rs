@@ -16,6 +16,8 @@ const NAME: &str = "resourcequota-controller";
 pub(super) struct Quotas;
 
 impl Controller for Quotas {
+    const GATHERS: bool = true;
+
     fn sources(&self) -> &'static [(&'static str, &'static str)] {
         &[
             ("", "resourcequotas"),

@@ -48,6 +48,8 @@ impl ReplicaSets {
 }
 
 impl Controller for ReplicaSets {
+    const GATHERS: bool = true;
+
     fn sources(&self) -> &'static [(&'static str, &'static str)] {
         self.sources
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
 use futures::future::select_all;
@@ -45,6 +45,10 @@ pub(in crate::embedded) enum Next {
 
 /// One kind of work.
 pub(in crate::embedded) trait Controller: Send + 'static {
+    /// Whether a key stands for many objects that change at a time, such as the pods of a set: then many changes are looked at
+    /// together as soon as a look takes long.
+    const GATHERS: bool = false;
+
     /// The kinds whose changes wake it: group and plural.
     fn sources(&self) -> &'static [(&'static str, &'static str)];
 
@@ -58,6 +62,16 @@ pub(in crate::embedded) trait Controller: Send + 'static {
         key: &str,
     ) -> impl Future<Output = Result<Next, Status>> + Send;
 }
+
+/// After so many wakings in a row that were about nothing here, no hurry is made about the next.
+const CALM: u32 = 16;
+/// How long then more changes are waited for, to look at them together.
+const NAP: Duration = Duration::from_millis(2);
+/// A round through all keys that takes longer than this is followed by a rest.
+const LONG: Duration = Duration::from_millis(1);
+/// How many times as long the rest is.
+const REST: u32 = 2;
+const LONGEST_REST: Duration = Duration::from_millis(50);
 
 struct Source {
     kind: Arc<Kind>,
@@ -113,12 +127,26 @@ pub(in crate::embedded) async fn run<C: Controller>(context: Context, mut contro
         let watch = begin(&context, &kind, at, &mut controller, &mut queue);
         sources.push(Source { kind, watch });
     }
+    let mut round = Instant::now();
+    let mut idle = 0;
     loop {
-        collect(&context, &mut sources, &mut controller, &mut queue);
+        if !C::GATHERS || queue.ready.is_empty() {
+            if C::GATHERS && round.elapsed() > LONG {
+                tokio::time::sleep((round.elapsed() * REST).min(LONGEST_REST)).await;
+            }
+            collect(&context, &mut sources, &mut controller, &mut queue);
+            round = Instant::now();
+        }
         let Some(key) = queue.pop() else {
             wait(&mut sources, &mut queue).await;
+            idle += 1;
+            if idle > CALM {
+                tokio::time::sleep(NAP).await;
+            }
+            round = Instant::now();
             continue;
         };
+        idle = 0;
         match controller.reconcile(&context, &key).await {
             Ok(next) => {
                 queue.failures.remove(&key);

@@ -22,6 +22,8 @@ const HASH: &str = "controller-revision-hash";
 pub(super) struct StatefulSets;
 
 impl Controller for StatefulSets {
+    const GATHERS: bool = true;
+
     fn sources(&self) -> &'static [(&'static str, &'static str)] {
         &[("apps", "statefulsets"), ("", "pods")]
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::watch::{Receiver, Sender};
 
@@ -39,6 +40,8 @@ pub(super) struct Bucket {
     window: VecDeque<Change>,
     /// Changes up to and including this revision are forgotten.
     forgotten: u64,
+    /// The revision of the last change: whoever has seen it need not look.
+    latest: Arc<AtomicU64>,
     wake: Sender<u64>,
 }
 
@@ -48,6 +51,7 @@ impl Default for Bucket {
             objects: Arc::default(),
             window: VecDeque::new(),
             forgotten: 0,
+            latest: Arc::default(),
             wake: Sender::new(0),
         }
     }
@@ -150,7 +154,16 @@ impl Bucket {
             self.forgotten = oldest.object.revision();
         }
         self.window.push_back(change);
-        self.wake.send_replace(revision);
+        self.latest.store(revision, Ordering::Release);
+    }
+
+    /// What wakes those who sleep until something happens here.
+    pub(super) fn wake(&self) -> &Sender<u64> {
+        &self.wake
+    }
+
+    pub(super) fn latest(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.latest)
     }
 
     pub(super) fn oldest(&self) -> u64 {
@@ -186,6 +199,7 @@ impl Bucket {
             objects: Arc::clone(&self.objects),
             window: self.window.clone(),
             forgotten: self.forgotten,
+            latest: Arc::new(AtomicU64::new(self.latest.load(Ordering::Acquire))),
             wake: Sender::new(0),
         }
     }

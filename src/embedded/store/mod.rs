@@ -29,7 +29,7 @@ use codec::Record;
 use crate::error::{Error, Result};
 
 /// How many freshly written objects are kept parsed at most.
-const FRESH: usize = 4096;
+const FRESH: usize = 8192;
 
 /// What happened in a bucket.
 pub type Happening = (Arc<str>, Vec<Change>);
@@ -74,6 +74,21 @@ pub struct Listing {
 /// The store.
 pub struct Store {
     inner: Mutex<Inner>,
+}
+
+/// Whom to wake after a write; not done under the lock, which those who wake want first of all.
+#[must_use]
+struct News {
+    here: tokio::sync::watch::Sender<u64>,
+    anywhere: tokio::sync::watch::Sender<u64>,
+    revision: u64,
+}
+
+impl News {
+    fn tell(&self) {
+        watch::announce(&self.here, self.revision);
+        watch::announce(&self.anywhere, self.revision);
+    }
 }
 
 struct Inner {
@@ -220,9 +235,10 @@ impl Store {
             _ => {}
         }
         let object = draft.stamp(inner.revision + 1, key);
-        inner.commit(Record::put(bucket, &object))?;
+        let news = inner.commit(Record::put(bucket, &object))?;
         let stale = inner.freshen(&object);
         drop(inner);
+        news.tell();
         // What was replaced is of the past, and taking values apart is nothing to do under the lock.
         for old in current.into_iter().chain(stale) {
             old.cool();
@@ -248,8 +264,9 @@ impl Store {
         }
         let current = Arc::clone(current);
         let object = draft.stamp(inner.revision + 1, key);
-        inner.commit(Record::delete(bucket, &object))?;
+        let news = inner.commit(Record::delete(bucket, &object))?;
         drop(inner);
+        news.tell();
         for old in [&current, &object] {
             old.cool();
         }
@@ -271,10 +288,11 @@ impl Store {
                 oldest: entry.oldest(),
             });
         }
-        let wake = entry.subscribe();
+        let (latest, wake) = (entry.latest(), entry.subscribe());
         drop(inner);
         let seen = after.min(revision);
-        Ok(Watch::new(Arc::clone(self), bucket_name, seen, wake))
+        let store = Arc::clone(self);
+        Ok(Watch::new(store, bucket_name, seen, latest, wake))
     }
 
     /// Tells when anything at all is written.
@@ -348,16 +366,24 @@ impl Inner {
         self.buckets.entry(Arc::clone(name)).or_default()
     }
 
-    fn commit(&mut self, record: Record) -> Result<(), Miss> {
+    fn commit(&mut self, record: Record) -> Result<News, Miss> {
         if let Some(log) = &mut self.log {
             log.append(&record).map_err(Miss::Log)?;
         }
-        self.apply(record);
-        self.wake.send_replace(self.revision);
-        self.compact().map_err(Miss::Log)
+        let here = self.apply(record).wake().clone();
+        let news = News {
+            here,
+            anywhere: self.wake.clone(),
+            revision: self.revision,
+        };
+        if let Err(error) = self.compact() {
+            news.tell();
+            return Err(Miss::Log(error));
+        }
+        Ok(news)
     }
 
-    fn apply(&mut self, record: Record) {
+    fn apply(&mut self, record: Record) -> &mut Bucket {
         self.revision = self.revision.max(record.object.revision());
         let name = self.name_of(&record.bucket);
         let bucket = self.bucket(&name);
@@ -366,6 +392,7 @@ impl Inner {
         } else {
             bucket.insert(record.object);
         }
+        bucket
     }
 
     fn replay(&mut self, record: codec::Replayed) {
@@ -381,7 +408,9 @@ impl Inner {
                     bucket.floor(revision);
                 }
             }
-            codec::Replayed::Change(record) => self.apply(record),
+            codec::Replayed::Change(record) => {
+                self.apply(record);
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! One object as it is kept: its JSON text, and what is asked of it often.
 
+use std::cell::Cell;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -50,6 +51,14 @@ pub struct Owner {
     pub controls: bool,
 }
 
+/// Paper for drafts that is not given back when there is more of it than this.
+const PAPER: usize = 1 << 16;
+
+thread_local! {
+    /// What drafts are written on, used again and again.
+    static DRAFTS: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
 /// A value on its way into the store: written out as far as that goes before its revision is known.
 pub(super) struct Draft {
     value: Value,
@@ -81,20 +90,21 @@ impl Draft {
 
     /// Gives it its revision and freezes it.
     pub(super) fn stamp(mut self, revision: u64, key: &str) -> Arc<Object> {
-        if self.gap.is_empty() {
-            // Not an object, so there is no place for a revision.
-            return self.freeze(revision, key);
+        let mut stamp = String::new();
+        // What is no object has no place for a revision.
+        if !self.gap.is_empty() {
+            let digits = revision.to_string();
+            stamp = format!("\"{digits}\"");
+            if let Some(Value::Object(metadata)) = self.value.get_mut("metadata") {
+                metadata.insert("resourceVersion".to_owned(), digits.into());
+            }
         }
-        let digits = revision.to_string();
-        let quoted = format!("\"{digits}\"").into_bytes();
-        self.text.splice(self.gap.clone(), quoted);
-        if let Some(Value::Object(metadata)) = self.value.get_mut("metadata") {
-            metadata.insert("resourceVersion".to_owned(), digits.into());
+        let before = self.text.get(..self.gap.start).unwrap_or_default();
+        let after = self.text.get(self.gap.end..).unwrap_or_default();
+        let bytes = [before, stamp.as_bytes(), after].concat();
+        if self.text.capacity() <= PAPER {
+            DRAFTS.set(std::mem::take(&mut self.text));
         }
-        self.freeze(revision, key)
-    }
-
-    fn freeze(self, revision: u64, key: &str) -> Arc<Object> {
         let parsed = Arc::new(self.value);
         let parsed = Parsed {
             known: Arc::downgrade(&parsed),
@@ -104,7 +114,7 @@ impl Draft {
             revision,
             key: key.into(),
             marks: self.marks,
-            bytes: Bytes::from(self.text.into_boxed_slice()),
+            bytes: Bytes::from(bytes),
             parsed: Mutex::new(parsed),
         })
     }
@@ -112,7 +122,8 @@ impl Draft {
 
 /// The text of a value, and where in it the revision stands.
 fn write_out(value: &Value) -> (Vec<u8>, Range<usize>) {
-    let mut text = Vec::with_capacity(2048);
+    let mut text = DRAFTS.take();
+    text.clear();
     let mut gap = 0..0;
     let Some(root) = value.as_object() else {
         push(&mut text, value);

@@ -1,8 +1,9 @@
 //! Following a bucket: everything after a revision, once, in order.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use tokio::sync::watch::Receiver;
+use tokio::sync::watch::{Receiver, Sender};
 
 use super::{Change, Store, TooOld};
 
@@ -11,19 +12,25 @@ pub struct Watch {
     store: Arc<Store>,
     bucket: Arc<str>,
     seen: u64,
+    /// The revision of the bucket's last change.
+    latest: Arc<AtomicU64>,
     wake: Receiver<u64>,
-    /// Whether it has looked at all; what came before it began wakes nobody.
-    looked: bool,
 }
 
 impl Watch {
-    pub(super) fn new(store: Arc<Store>, bucket: Arc<str>, seen: u64, wake: Receiver<u64>) -> Self {
+    pub(super) fn new(
+        store: Arc<Store>,
+        bucket: Arc<str>,
+        seen: u64,
+        latest: Arc<AtomicU64>,
+        wake: Receiver<u64>,
+    ) -> Self {
         Self {
             store,
             bucket,
             seen,
+            latest,
             wake,
-            looked: false,
         }
     }
 
@@ -38,21 +45,18 @@ impl Watch {
         }
     }
 
-    /// Waits until something has happened since the last look.
+    /// Waits until something may have happened since the last look.
     pub async fn wait(&mut self) {
         if self.wake.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
-        // Having been woken counts as having been told, so the next look must not ask again whether there is news.
-        self.looked = false;
     }
 
     /// The changes that are there already.
     pub fn ready(&mut self) -> Result<Vec<Change>, TooOld> {
-        if self.looked && !self.wake.has_changed().unwrap_or(true) {
+        if self.latest.load(Ordering::Acquire) <= self.seen {
             return Ok(Vec::new());
         }
-        self.looked = true;
         // Marked as seen before looking, so that what comes between is not slept through.
         self.wake.borrow_and_update();
         let (changes, upto) = self.store.changes(&self.bucket, self.seen)?;
@@ -64,4 +68,13 @@ impl Watch {
     pub fn seen(&self) -> u64 {
         self.seen
     }
+}
+
+/// Wakes those who sleep until a revision; told after the write, by whoever comes first.
+pub(super) fn announce(wake: &Sender<u64>, revision: u64) {
+    wake.send_if_modified(|last| {
+        let is_news = *last < revision;
+        *last = revision.max(*last);
+        is_news
+    });
 }

@@ -23,6 +23,8 @@ const REVISION: &str = "deployment.kubernetes.io/revision";
 pub(super) struct Deployments;
 
 impl Controller for Deployments {
+    const GATHERS: bool = true;
+
     fn sources(&self) -> &'static [(&'static str, &'static str)] {
         &[
             ("apps", "deployments"),
