@@ -1,18 +1,23 @@
 //! One connection: requests in, answers out.
 
 use std::convert::Infallible;
-use std::pin::pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, header};
+use http::{HeaderMap, Method, Request, Response, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
+use super::gather::Gather;
+use super::streams::Streams;
 use crate::embedded::access::{User, token};
 use crate::embedded::api::{self, Answer, body::Body, status::Status};
 use crate::embedded::server::Server;
@@ -41,18 +46,51 @@ where
         let (server, who, ending) = (server.clone(), who.clone(), ending.clone());
         async move { Ok::<_, Infallible>(answer(&server, who, request, ending).await) }
     });
-    let mut builder = Builder::new(TokioExecutor::new());
+    let (stream, mut streams) = (Gather::new(stream), Streams::default());
+    let mut builder = Builder::new(streams.begun());
     builder.http1().max_buf_size(64 << 10);
     builder.http2().max_concurrent_streams(STREAMS);
-    let mut connection =
-        pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
-    tokio::select! {
-        // A connection that breaks is the client's affair.
-        _ = connection.as_mut() => return,
-        () = stop.cancelled() => {}
+    let io = TokioIo::new(stream.clone());
+    let mut connection = pin!(builder.serve_connection_with_upgrades(io, service));
+    // A connection that breaks is the client's affair, so how it ended is nothing to tell.
+    let mut drive = |connection: Pin<&mut _>, cx: &mut Context<'_>| {
+        drive(connection, &mut streams, &stream, cx)
+    };
+    let over = tokio::select! {
+        () = poll_fn(|cx| drive(connection.as_mut(), cx)) => true,
+        () = stop.cancelled() => false,
+    };
+    if !over {
+        connection.as_mut().graceful_shutdown();
+        poll_fn(|cx| drive(connection.as_mut(), cx)).await;
     }
-    connection.as_mut().graceful_shutdown();
-    let _ = connection.await;
+    // If the connection became something else, whoever has it now flushes for themselves.
+    stream.let_go();
+    let _ = poll_fn(|cx| stream.poll_send(cx)).await;
+}
+
+/// Goes on with a connection and its streams as far as that goes, then sends what they had to say.
+fn drive<S, C, E>(
+    mut connection: Pin<&mut C>,
+    streams: &mut Streams,
+    stream: &Gather<S>,
+    cx: &mut Context<'_>,
+) -> Poll<()>
+where
+    S: AsyncWrite + Unpin,
+    C: Future<Output = Result<(), E>>,
+{
+    let over = loop {
+        let over = connection.as_mut().poll(cx).is_ready();
+        if over || !streams.go_on(cx) {
+            break over;
+        }
+    };
+    let sent = stream.poll_send(cx);
+    match over || matches!(sent, Poll::Ready(Err(_))) {
+        true => Poll::Ready(()),
+        false => Poll::Pending,
+    }
 }
 
 /// Finds out who a request without a certificate is from.
@@ -98,7 +136,22 @@ async fn answer(
             return Answer::from(status).into_response();
         }
     };
-    let mut response = api::handle(server, user, Request::<Bytes>::from_parts(head, body)).await;
+    let request = Request::<Bytes>::from_parts(head, body);
+    let mut response = match may_take_long(&request) {
+        false => api::handle(server, user, request).await,
+        true => {
+            // The other requests of the connection need not wait for it.
+            let server = server.clone();
+            let task = tokio::spawn(async move { api::handle(&server, user, request).await });
+            match AbortOnDropHandle::new(task).await {
+                Ok(response) => response,
+                Err(_) => {
+                    let status = Status::new(500, "InternalError", "the request was cut off");
+                    return Answer::from(status).into_response();
+                }
+            }
+        }
+    };
     if let Body::Stream(stream) = response.body_mut() {
         // A watch would hold the connection open for ever; when the server ends, so does it.
         let stream = std::mem::replace(stream, Box::pin(futures::stream::empty()));
@@ -107,4 +160,51 @@ async fn answer(
         *response.body_mut() = Body::Stream(Box::pin(stream));
     }
     response
+}
+
+/// Whether a request may be about very many objects: lists, documents, and what removes a collection.
+fn may_take_long(request: &Request<Bytes>) -> bool {
+    let path = request.uri().path().trim_end_matches('/');
+    // `/api/v1/namespaces/…/pods/…` and `/apis/…/v1/namespaces/…/deployments/…` are about one object each.
+    let about_one = match path.contains("/namespaces/") {
+        true => path.split('/').count() >= if path.starts_with("/api/") { 7 } else { 8 },
+        false => path.split('/').count() >= if path.starts_with("/api/") { 5 } else { 6 },
+    };
+    let single = *request.method() == Method::POST || about_one;
+    !single
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::Request;
+
+    use super::may_take_long;
+
+    #[test]
+    fn requests_about_one_object_are_answered_at_once() {
+        let long = |method: &str, path: &str| {
+            let request = Request::builder().method(method).uri(path);
+            may_take_long(&request.body(Bytes::new()).unwrap())
+        };
+        for (method, path) in [
+            ("GET", "/api/v1/namespaces/default/pods/a"),
+            ("GET", "/api/v1/nodes/a"),
+            ("PATCH", "/apis/apps/v1/namespaces/default/deployments/a"),
+            ("POST", "/apis/apps/v1/namespaces/default/deployments"),
+            ("GET", "/apis/storage.k8s.io/v1/storageclasses/a"),
+        ] {
+            assert!(!long(method, path), "{path}");
+        }
+        for (method, path) in [
+            ("GET", "/api/v1/namespaces/default/pods"),
+            ("GET", "/api/v1/pods"),
+            ("DELETE", "/apis/apps/v1/namespaces/default/deployments"),
+            ("GET", "/apis/apps/v1/deployments?watch=true"),
+            ("GET", "/openapi/v2"),
+            ("GET", "/apis"),
+        ] {
+            assert!(long(method, path), "{path}");
+        }
+    }
 }

@@ -4,6 +4,8 @@
 //! [`api::handle`](super::api::handle).
 
 mod connection;
+mod gather;
+mod streams;
 mod tls;
 
 use std::net::SocketAddr;

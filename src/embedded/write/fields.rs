@@ -279,14 +279,15 @@ fn walk(
             walk_items(old, new, shape, fresh, changed, removed);
         }
         _ => {
-            let object = |value: Option<&'_ Value>| value.and_then(Value::as_object).cloned();
             let (old, new) = (
-                object(old).unwrap_or_default(),
-                object(new).unwrap_or_default(),
+                old.and_then(Value::as_object),
+                new.and_then(Value::as_object),
             );
-            let gone = old.keys().filter(|name| !new.contains_key(*name));
-            for name in new.keys().chain(gone) {
-                let (before, after) = (old.get(name), new.get(name));
+            let gone = old.into_iter().flat_map(Map::keys);
+            let gone = gone.filter(|name| new.is_none_or(|new| !new.contains_key(*name)));
+            for name in new.into_iter().flat_map(Map::keys).chain(gone) {
+                let before = old.and_then(|old| old.get(name));
+                let after = new.and_then(|new| new.get(name));
                 if before == after {
                     continue;
                 }
