@@ -23,6 +23,7 @@ mod embedded_api;
 mod embedded_audit;
 mod embedded_clients;
 mod embedded_durability;
+mod embedded_kubectl;
 mod embedded_life;
 mod embedded_stages;
 mod embedded_webhooks;

@@ -1,6 +1,6 @@
 //! Who asks, and whether they may.
 
-pub(super) mod bootstrap;
+pub(super) mod escalation;
 pub mod rbac;
 pub(super) mod review;
 pub mod token;

@@ -54,12 +54,6 @@ pub(in crate::embedded) fn answer(
 
 /// Refuses questions that make no sense.
 fn check(kind: &Kind, body: &Value, namespace: &str) -> Result<(), Status> {
-    let wrong = |at: &str, value: Value, detail: &str| {
-        let mut nameless = kind.clone();
-        nameless.kind.clear();
-        let cause = Cause::invalid(at, &value, detail);
-        Err(Status::invalid(&nameless, "", &[cause]))
-    };
     let has = |at: &str| body.reach(at).is_some_and(|value| !value.is_null());
     match kind.plural.as_str() {
         "tokenreviews" if text(body, "/spec/token").is_empty() => {
@@ -73,33 +67,47 @@ fn check(kind: &Kind, body: &Value, namespace: &str) -> Result<(), Status> {
         plural if !plural.ends_with("subjectaccessreviews") => return Ok(()),
         _ => {}
     }
-    if kind.plural != "selfsubjectaccessreviews"
-        && text(body, "/spec/user").is_empty()
-        && !has("/spec/groups/0")
-    {
-        let detail = "at least one of user or group must be specified";
-        return wrong("spec.user", "".into(), detail);
-    }
+    let mut causes = Vec::new();
     let other = body.reach("/spec/nonResourceAttributes");
     match (has("/spec/resourceAttributes"), other) {
         (true, Some(other)) => {
             let value = json!({"Path": other.get("path"), "Verb": other.get("verb")});
             let detail = "cannot be specified in combination with resourceAttributes";
-            return wrong("spec.nonResourceAttributes", value, detail);
+            causes.push(Cause::invalid("spec.nonResourceAttributes", &value, detail));
         }
         (false, None) => {
             let detail =
                 "exactly one of nonResourceAttributes or resourceAttributes must be specified";
-            return wrong("spec.resourceAttributes", Value::Null, detail);
+            causes.push(Cause::invalid(
+                "spec.resourceAttributes",
+                &Value::Null,
+                detail,
+            ));
         }
         _ => {}
     }
-    let of = text(body, "/spec/resourceAttributes/namespace");
-    if kind.namespaced && of != namespace {
-        let detail = "must match metadata.namespace";
-        return wrong("spec.resourceAttributes.namespace", of.into(), detail);
+    if kind.plural != "selfsubjectaccessreviews"
+        && text(body, "/spec/user").is_empty()
+        && !has("/spec/groups/0")
+    {
+        let detail = "at least one of user or group must be specified";
+        causes.push(Cause::invalid("spec.user", &"".into(), detail));
     }
-    Ok(())
+    let of = text(body, "/spec/resourceAttributes/namespace");
+    if causes.is_empty() && kind.namespaced && of != namespace {
+        let detail = "must match metadata.namespace";
+        causes.push(Cause::invalid(
+            "spec.resourceAttributes.namespace",
+            &of.into(),
+            detail,
+        ));
+    }
+    if causes.is_empty() {
+        return Ok(());
+    }
+    let mut nameless = kind.clone();
+    nameless.kind.clear();
+    Err(Status::invalid(&nameless, "", &causes))
 }
 
 fn text(value: &Value, at: &str) -> String {

@@ -28,6 +28,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use serde_json::Value;
 
+use super::access::escalation::{self, Grant};
 use super::api::registry::Kind;
 use super::api::status::Status;
 use super::server::Server;
@@ -135,6 +136,16 @@ pub(super) async fn validate(
     warnings: &mut Vec<String>,
 ) -> Result<(), Status> {
     let (server, kind) = (request.server, request.kind);
+    if let Some(value) = value {
+        let grant = Grant {
+            server,
+            user: &request.options.user,
+            kind,
+            namespace: request.namespace,
+            name: request.name,
+        };
+        escalation::check(&grant, before, value)?;
+    }
     if kind.group == GROUP {
         return Ok(());
     }
@@ -143,6 +154,9 @@ pub(super) async fn validate(
             limits::check(server, kind, request.namespace, request.name, value)?;
         }
         security::check(request, before, value, warnings)?;
+    }
+    if let Some(value) = value.filter(|_| kind.bucket() == "namespaces") {
+        security::look_again(server, before, value, warnings);
     }
     let loaded = server.admission().loaded();
     if !loaded.policies.is_empty() {

@@ -74,7 +74,7 @@ pub(super) fn answer(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Resu
 }
 
 /// The container that is meant.
-fn container_of(pod: &Value, name: &str, asked: &str) -> Result<String, Status> {
+pub(super) fn container_of(pod: &Value, name: &str, asked: &str) -> Result<String, Status> {
     let of = |field: &str| {
         let list = pod.reach(field).and_then(Value::as_array);
         let list = list.into_iter().flatten();

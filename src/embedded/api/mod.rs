@@ -16,6 +16,7 @@ mod metrics;
 pub mod negotiate;
 pub mod openapi;
 pub(super) mod openapi2;
+mod openapi2_proto;
 pub mod path;
 pub mod query;
 pub mod read;
@@ -347,7 +348,12 @@ fn answer_about_itself(call: &Call<'_>, path: &Path) -> Result<Answer, Status> {
         Path::Health(path) => {
             return health::answer(path, &call.query).ok_or_else(Status::page_not_found);
         }
-        Path::Version => version(&server.settings().version),
+        Path::Version => {
+            // People read this one, so the real server puts it on lines.
+            let value = version(&server.settings().version);
+            let text = serde_json::to_vec_pretty(&value).unwrap_or_default();
+            return Ok(Answer::text(200, Bytes::from(text)));
+        }
         Path::CoreVersions | Path::Groups if aggregated => {
             let core = *path == Path::CoreVersions;
             let value = discovery::aggregated(registry, core);
@@ -371,13 +377,13 @@ fn answer_about_itself(call: &Call<'_>, path: &Path) -> Result<Answer, Status> {
             return Ok(Answer::plain(200, &metrics::text(server)).media(MEDIA));
         }
         Path::OpenApi2 => {
-            let (text, tag) = server
+            let (text, media, tag) = server
                 .openapi()
                 .text(registry, call.header(header::ACCEPT))?;
             if call.header(header::IF_NONE_MATCH) == tag {
                 return Ok(Answer::text(304, Bytes::new()).tag(tag));
             }
-            return Ok(Answer::text(200, text).tag(tag));
+            return Ok(Answer::text(200, text).media(media).tag(tag));
         }
         Path::Resource(_) | Path::Unknown => return Err(Status::page_not_found()),
     };

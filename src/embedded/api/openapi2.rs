@@ -1,59 +1,76 @@
 //! OpenAPI v2, for clients from before version 3: the same schemas and operations in one document.
 //!
-//! It is made from the documents of version 3. Protobuf of it is refused by way of `Accept`, as JSON is what every client
-//! also reads.
+//! It is made from the documents of version 3; `openapi2_proto` writes it as protobuf.
 
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::openapi;
 use super::registry::Registry;
 use super::status::Status;
+use super::{openapi, openapi2_proto};
 use crate::embedded::kinds::schema::Pack;
 use crate::embedded::reach::Reach as _;
 
-/// The document as it was made last; it is large and asked for again and again.
+/// The document as it was made last, in one form; it is large and asked for again and again.
 #[derive(Default)]
-pub(in crate::embedded) struct Kept(Mutex<Option<(u64, Bytes)>>);
+pub(in crate::embedded) struct Kept(Mutex<Option<Made>>);
+
+struct Made {
+    generation: u64,
+    media: &'static str,
+    text: Bytes,
+}
 
 impl Kept {
-    /// The text of the document and what tells it from earlier ones.
+    /// The text of the document, its media type and what tells it from earlier ones.
     pub(super) fn text(
         &self,
         registry: &Registry,
         accept: &str,
-    ) -> Result<(Bytes, String), Status> {
+    ) -> Result<(Bytes, &'static str, String), Status> {
+        let media = media(accept)?;
         let generation = registry.generation();
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let tag = format!("\"{generation:016X}\"");
-        if let Some((of, text)) = kept.as_ref()
-            && *of == generation
-            && accepts(accept)
+        if let Some(made) = kept.as_ref()
+            && made.generation == generation
+            && made.media == media
         {
-            return Ok((text.clone(), tag));
+            return Ok((made.text.clone(), media, tag));
         }
-        let text = Bytes::from(document(registry, accept)?.to_string());
-        *kept = Some((generation, text.clone()));
-        Ok((text, tag))
+        let document = document(registry);
+        let text = Bytes::from(match media {
+            openapi2_proto::MEDIA => openapi2_proto::document(&document),
+            _ => document.to_string().into_bytes(),
+        });
+        *kept = Some(Made {
+            generation,
+            media,
+            text: text.clone(),
+        });
+        Ok((text, media, tag))
     }
 }
 
-fn accepts(accept: &str) -> bool {
-    accept.is_empty()
-        || accept.contains("application/json")
-        || accept.contains("application/*")
-        || accept.contains("*/*")
+/// The form that a client wants.
+fn media(accept: &str) -> Result<&'static str, Status> {
+    if openapi2_proto::is_wanted(accept) {
+        return Ok(openapi2_proto::MEDIA);
+    }
+    let any = ["application/json", "application/*", "*/*"];
+    if accept.is_empty() || any.iter().any(|any| accept.contains(any)) {
+        return Ok("application/json");
+    }
+    Err(Status::not_acceptable(&format!(
+        "only the following media types are accepted: application/json, {}",
+        openapi2_proto::MEDIA
+    )))
 }
 
 /// The whole document.
-pub(super) fn document(registry: &Registry, accept: &str) -> Result<Value, Status> {
-    if !accepts(accept) {
-        return Err(Status::not_acceptable(
-            "only the following media types are accepted: application/json",
-        ));
-    }
+pub(super) fn document(registry: &Registry) -> Value {
     let pack = Pack::open();
     let mut paths = Map::new();
     let mut definitions = Map::new();
@@ -89,7 +106,7 @@ pub(super) fn document(registry: &Registry, accept: &str) -> Result<Value, Statu
         "definitions": definitions,
     });
     adapt(&mut document);
-    Ok(document)
+    document
 }
 
 fn take(of: &mut Value, at: &str, into: &mut Map<String, Value>) {
@@ -157,12 +174,12 @@ fn adapt(value: &mut Value) {
 
 #[cfg(test)]
 mod tests {
-    use super::document;
+    use super::{document, media};
     use crate::embedded::api::registry::Registry;
 
     #[test]
     fn everything_referred_to_is_defined() {
-        let document = document(&Registry::default(), "application/json").unwrap();
+        let document = document(&Registry::default());
         let text = document.to_string();
         assert!(!text.contains("#/components/"));
         for name in text.split("\"#/definitions/").skip(1) {
@@ -173,9 +190,8 @@ mod tests {
     }
 
     #[test]
-    fn protobuf_alone_is_refused() {
-        let only = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
-        let refused = document(&Registry::default(), only).unwrap_err();
+    fn what_nobody_writes_is_refused() {
+        let refused = media("application/xml").unwrap_err();
         assert_eq!(refused.code, 406);
     }
 }

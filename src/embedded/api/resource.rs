@@ -167,7 +167,12 @@ async fn get(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answe
 }
 
 /// One object in the form that the client wants.
-fn shown(call: &Call<'_>, kind: &Kind, object: &Arc<Object>, code: u16) -> Result<Answer, Status> {
+pub(super) fn shown(
+    call: &Call<'_>,
+    kind: &Kind,
+    object: &Arc<Object>,
+    code: u16,
+) -> Result<Answer, Status> {
     Ok(match negotiate::form(call.header(header::ACCEPT))? {
         Form::Whole => Answer::text(code, read::render(kind, object)),
         Form::Table => {

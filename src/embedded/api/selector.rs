@@ -178,7 +178,13 @@ fn requirement(part: &str) -> Result<Requirement, Status> {
             return Ok(make(key_of(key)?, value));
         }
     }
-    Ok(Requirement::Exists(key_of(part)?))
+    match part.split_whitespace().collect::<Vec<_>>().as_slice() {
+        [_, "in" | "notin", found, ..] => {
+            Err(cannot_parse(&format!("found '{found}' expected: '('")))
+        }
+        [_, "in" | "notin"] => Err(cannot_parse("found '' expected: '('")),
+        _ => Ok(Requirement::Exists(key_of(part)?)),
+    }
 }
 
 fn key_of(text: &str) -> Result<String, Status> {

@@ -14,6 +14,7 @@ use super::selector::LabelSelector;
 use super::status::{Cause, Status};
 use super::{Answer, Call, input, logs, resource};
 use crate::embedded::reach::Reach as _;
+use crate::embedded::store::Object;
 use crate::embedded::write::{self, Options, Part};
 
 /// Answers a request about a part; `None` if the part is written like the object itself.
@@ -34,7 +35,13 @@ pub(super) async fn answer(
         "token" if create => super::super::access::token::request(call, kind, target),
         "log" if kind.bucket() == "pods" => logs::answer(call, kind, target),
         "exec" | "attach" | "portforward" | "proxy" => {
-            resource::find(call, kind, target).and_then(|_| Err(refusal(kind, target)))
+            resource::find(call, kind, target).and_then(|pod| {
+                if matches!(target.subresource.as_str(), "exec" | "attach") {
+                    let asked = call.query.text("container");
+                    logs::container_of(&pod.value(), &target.name, asked)?;
+                }
+                Err(refusal(kind, target))
+            })
         }
         _ => Err(Status::method_not_allowed()),
     })
@@ -192,10 +199,15 @@ fn scale_of(kind: &Kind, object: &Value) -> Value {
     })
 }
 
+fn scale_kind() -> Kind {
+    Kind::new("autoscaling", "v1", "Scale", "scales")
+}
+
 async fn scale(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, Status> {
     if call.method == Method::GET {
         let object = resource::find(call, kind, target)?;
-        return Ok(Answer::json(200, &scale_of(kind, &object.value())));
+        let scale = scale_of(kind, &object.value());
+        return resource::shown(call, &scale_kind(), &Object::unsaved("", scale), 200);
     }
     let mut options = input::options_of(call)?;
     let edit = input::edit_of(call, kind, target, &mut options)?;
@@ -218,8 +230,7 @@ async fn scale(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Ans
                 &replicas.into(),
                 "must be greater than or equal to 0",
             );
-            let scale = Kind::new("autoscaling", "v1", "Scale", "scales");
-            return Err(Status::invalid(&scale, &target.name, &[cause]));
+            return Err(Status::invalid(&scale_kind(), &target.name, &[cause]));
         }
         let mut next = current.clone();
         if let Some((parent, field)) = paths.replicas.rsplit_once('/')

@@ -276,6 +276,11 @@ pub(in crate::embedded) struct Schedule {
 impl Schedule {
     /// Reads a schedule, also the short names such as `@daily`.
     pub(in crate::embedded) fn parse(text: &str) -> Option<Self> {
+        Self::read(text).ok()
+    }
+
+    /// The same; says what is wrong as the real server does.
+    pub(in crate::embedded) fn read(text: &str) -> Result<Self, String> {
         let text = match text.trim() {
             "@yearly" | "@annually" => "0 0 1 1 *",
             "@monthly" => "0 0 1 * *",
@@ -286,7 +291,8 @@ impl Schedule {
         };
         let fields: Vec<&str> = text.split_whitespace().collect();
         let [minutes, hours, days, months, weekdays] = fields.as_slice() else {
-            return None;
+            let (found, all) = (fields.len(), fields.join(" "));
+            return Err(format!("expected exactly 5 fields, found {found}: [{all}]"));
         };
         const MONTHS: &[&str] = &[
             "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
@@ -296,7 +302,7 @@ impl Schedule {
         if weekday.remove(&7) {
             weekday.insert(0);
         }
-        Some(Self {
+        Ok(Self {
             minutes: field(minutes, 0, 59, &[], 0)?,
             hours: field(hours, 0, 23, &[], 0)?,
             days: field(days, 1, 31, &[], 0)?,
@@ -341,32 +347,65 @@ impl Schedule {
     }
 }
 
-fn field(text: &str, low: i8, high: i8, names: &[&str], first: i8) -> Option<BTreeSet<i8>> {
-    let value = |word: &str| -> Option<i8> {
+fn field(text: &str, low: i8, high: i8, names: &[&str], first: i8) -> Result<BTreeSet<i8>, String> {
+    let value = |word: &str| {
         let lower = word.to_lowercase();
         match names.iter().position(|name| *name == lower) {
-            Some(at) => i8::try_from(at).ok().map(|at| at + first),
-            None => word.parse().ok(),
+            Some(at) => Ok(i64::try_from(at).unwrap_or(0) + i64::from(first)),
+            None => whole(word),
         }
     };
     let mut set = BTreeSet::new();
     for part in text.split(',') {
         let (range, step) = part.split_once('/').unwrap_or((part, "1"));
-        let step: usize = step.parse().ok().filter(|step| *step > 0)?;
+        if step.contains('/') {
+            return Err(format!("too many slashes: {part}"));
+        }
         let (from, to) = match range {
-            "*" | "?" => (low, high),
+            "*" | "?" => (i64::from(low), i64::from(high)),
             range => match range.split_once('-') {
+                Some((_, to)) if to.contains('-') => {
+                    return Err(format!("too many hyphens: {part}"));
+                }
                 Some((from, to)) => (value(from)?, value(to)?),
-                None if part.contains('/') => (value(range)?, high),
+                None if part.contains('/') => (value(range)?, i64::from(high)),
                 None => (value(range)?, value(range)?),
             },
         };
-        if from < low || to > high || from > to {
-            return None;
+        let step = whole(step)?;
+        if from < i64::from(low) {
+            return Err(format!(
+                "beginning of range ({from}) below minimum ({low}): {part}"
+            ));
         }
-        set.extend((from..=to).step_by(step));
+        if to > i64::from(high) {
+            return Err(format!(
+                "end of range ({to}) above maximum ({high}): {part}"
+            ));
+        }
+        if from > to {
+            return Err(format!(
+                "beginning of range ({from}) beyond end of range ({to}): {part}"
+            ));
+        }
+        let Some(step) = usize::try_from(step).ok().filter(|step| *step > 0) else {
+            return Err(format!("step of range should be a positive number: {part}"));
+        };
+        // Within the bounds, so that it fits.
+        let each = (from..=to).step_by(step);
+        set.extend(each.filter_map(|number| i8::try_from(number).ok()));
     }
-    Some(set)
+    Ok(set)
+}
+
+fn whole(word: &str) -> Result<i64, String> {
+    match word.parse::<i64>() {
+        Ok(number) if number < 0 => Err(format!("negative number ({number}) not allowed: {word}")),
+        Ok(number) => Ok(number),
+        Err(_) => Err(format!(
+            "failed to parse int from {word}: strconv.Atoi: parsing {word:?}: invalid syntax"
+        )),
+    }
 }
 
 #[cfg(test)]
@@ -394,6 +433,25 @@ mod tests {
             ("30 6 1,15 * 3", "2026-02-01T06:30:00Z"),
         ] {
             assert_eq!(next(schedule, from), expected, "{schedule}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        for (schedule, expected) in [
+            ("99 * * * *", "end of range (99) above maximum (59): 99"),
+            ("* * 0 * *", "beginning of range (0) below minimum (1): 0"),
+            (
+                "9-5 * * * *",
+                "beginning of range (9) beyond end of range (5): 9-5",
+            ),
+            (
+                "*/0 * * * *",
+                "step of range should be a positive number: */0",
+            ),
+            ("* * *", "expected exactly 5 fields, found 3: [* * *]"),
+        ] {
+            assert_eq!(Schedule::read(schedule).err().as_deref(), Some(expected));
         }
     }
 

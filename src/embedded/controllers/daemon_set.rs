@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::event::Event;
 use super::owned::{
     count, create_pod, delete_pod, is_going, number, owner_key, owner_reference, portion,
     set_status, text,
@@ -14,6 +15,7 @@ use crate::embedded::api::status::Status;
 use crate::embedded::reach::Reach as _;
 use crate::embedded::scheduler::{self, Node};
 use crate::embedded::store::{Change, ChangeKind, Object};
+use crate::embedded::write::TEMPLATE_GENERATION as GENERATION;
 
 const NAME: &str = "daemonset-controller";
 const HASH: &str = "controller-revision-hash";
@@ -137,18 +139,16 @@ async fn manage(
         if here.is_empty() {
             create(context, kind, object, place, hash).await?;
         }
-        for pod in here.iter().filter(|pod| pod.has_ended() && !pod.going) {
-            delete_pod(context, pod, NAME).await?;
-        }
-        for pod in here.iter().filter(|pod| pod.is_active()).skip(1) {
-            delete_pod(context, pod, NAME).await?;
+        let ended = here.iter().filter(|pod| pod.has_ended() && !pod.going);
+        for pod in ended.chain(here.iter().filter(|pod| pod.is_active()).skip(1)) {
+            remove(context, kind, object, pod).await?;
         }
     }
     for pod in pods
         .iter()
         .filter(|pod| !pod.going && !places.contains(&node_of(pod)))
     {
-        delete_pod(context, pod, NAME).await?;
+        remove(context, kind, object, pod).await?;
     }
     if text(&value, "/spec/updateStrategy/type") == "OnDelete" {
         return Ok(());
@@ -170,7 +170,7 @@ async fn manage(
         if pod.ready && spare <= 0 {
             continue;
         }
-        delete_pod(context, pod, NAME).await?;
+        remove(context, kind, object, pod).await?;
         spare -= i64::from(pod.ready);
     }
     Ok(())
@@ -187,6 +187,8 @@ async fn create(
     let mut template = value.reach("/spec/template").cloned().unwrap_or_default();
     tolerate(&mut template);
     let mut pod = template::pod(&template, owner_reference(kind, &value));
+    let annotations = value.reach("/metadata/annotations");
+    let generation = annotations.and_then(|all| all.get(GENERATION)?.as_str());
     let term =
         json!({"matchFields": [{"key": "metadata.name", "operator": "In", "values": [place]}]});
     let only_here =
@@ -196,13 +198,45 @@ async fn create(
         &json!({
             "metadata": {
                 "generateName": format!("{}-", object.name()),
-                "labels": {HASH: hash, "pod-template-generation": number(&value, "/metadata/generation").to_string()},
+                "labels": {HASH: hash, "pod-template-generation": generation},
             },
             "spec": {"affinity": {"nodeAffinity": only_here}},
         }),
     );
-    create_pod(context, object.namespace(), pod, NAME).await?;
+    match create_pod(context, object.namespace(), pod, NAME).await {
+        Err(status) => {
+            let message = format!("Error creating: {}", status.message);
+            event(true, "FailedCreate", message)
+                .tell(context, kind, object)
+                .await;
+            Err(status)
+        }
+        Ok(pod) => {
+            let message = format!("Created pod: {}", pod.name());
+            event(false, "SuccessfulCreate", message)
+                .tell(context, kind, object)
+                .await;
+            Ok(())
+        }
+    }
+}
+
+async fn remove(context: &Context, kind: &Kind, object: &Object, pod: &Pod) -> Result<(), Status> {
+    delete_pod(context, pod, NAME).await?;
+    let message = format!("Deleted pod: {}", pod.object.name());
+    event(false, "SuccessfulDelete", message)
+        .tell(context, kind, object)
+        .await;
     Ok(())
+}
+
+fn event(warning: bool, reason: &'static str, message: String) -> Event<'static> {
+    Event {
+        warning,
+        reason,
+        message,
+        source: NAME,
+    }
 }
 
 async fn tell(

@@ -12,7 +12,7 @@ mod api_services;
 mod autoscaler;
 mod budgets;
 mod certificates;
-mod cron_job;
+pub(super) mod cron_job;
 mod daemon_set;
 mod deployment;
 mod endpoints;

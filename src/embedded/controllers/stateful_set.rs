@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::event::Event;
 use super::owned::{
     count, create_pod, delete_pod, is_going, number, owner_key, owner_reference, set_status, text,
 };
@@ -94,7 +95,7 @@ async fn step(
             .map(|(_, pod)| pod);
         match found {
             Some(pod) if pod.has_ended() && !pod.going => {
-                delete_pod(context, pod, NAME).await?;
+                remove(context, kind, object, pod).await?;
                 return Ok(());
             }
             Some(pod) if is_healthy(pod) || parallel => {}
@@ -113,7 +114,7 @@ async fn step(
         .filter(|(number, _)| *number < start || *number >= start + wanted);
     for (_, pod) in surplus {
         if !pod.going {
-            delete_pod(context, pod, NAME).await?;
+            remove(context, kind, object, pod).await?;
         }
         if !parallel {
             return Ok(());
@@ -128,7 +129,7 @@ async fn step(
             break;
         }
         if pod.object.label(HASH) != Some(revision) && !pod.going {
-            return delete_pod(context, pod, NAME).await;
+            return remove(context, kind, object, pod).await;
         }
         if !is_healthy(pod) {
             return Ok(());
@@ -184,9 +185,42 @@ async fn create(
             }
         }
     }
+    let said = |how: &str| format!("Pod {name} in StatefulSet {} {how}", object.name());
     match create_pod(context, object.namespace(), pod, NAME).await {
-        Err(status) if status.reason != "AlreadyExists" => Err(status),
-        _ => Ok(()),
+        Err(status) if status.reason == "AlreadyExists" => Ok(()),
+        Err(status) => {
+            let message = format!("Create {} error: {}", said("failed"), status.message);
+            event(true, "FailedCreate", message)
+                .tell(context, kind, object)
+                .await;
+            Err(status)
+        }
+        Ok(_) => {
+            let message = format!("Create {}", said("successful"));
+            event(false, "SuccessfulCreate", message)
+                .tell(context, kind, object)
+                .await;
+            Ok(())
+        }
+    }
+}
+
+async fn remove(context: &Context, kind: &Kind, object: &Object, pod: &Pod) -> Result<(), Status> {
+    delete_pod(context, pod, NAME).await?;
+    let (name, set) = (pod.object.name(), object.name());
+    let message = format!("Delete Pod {name} in StatefulSet {set} successful");
+    event(false, "SuccessfulDelete", message)
+        .tell(context, kind, object)
+        .await;
+    Ok(())
+}
+
+fn event(warning: bool, reason: &'static str, message: String) -> Event<'static> {
+    Event {
+        warning,
+        reason,
+        message,
+        source: NAME,
     }
 }
 

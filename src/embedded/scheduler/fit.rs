@@ -308,11 +308,7 @@ impl Wants {
             if taint.key == "node.kubernetes.io/unschedulable" {
                 return Err("node(s) were unschedulable".to_owned());
             }
-            return Err(format!(
-                "node(s) had untolerated taint(s) {{{}: {}}}",
-                taint.key, taint.value
-            )
-            .replacen("taint(s)", "taint", 1));
+            return Err("node(s) had untolerated taint(s)".to_owned());
         }
         if !self.accepts(node) {
             return Err("node(s) didn't match Pod's node affinity/selector".to_owned());

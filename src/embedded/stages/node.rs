@@ -56,6 +56,8 @@ impl Controller for Nodes {
                 .server
                 .modify(&kind, "", node.name(), Part::Status, &options, &edit)
                 .await?;
+        }
+        if lease_of(&context.server, node.name()).is_none() {
             renew(&context.server, &node).await;
         }
         Ok(Next::Done)

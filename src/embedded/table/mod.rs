@@ -1,11 +1,16 @@
 //! Objects as rows: the columns that `kubectl get` shows.
 //!
-//! `columns` has the built-in kinds' columns, `cells` how they are computed; custom kinds bring theirs in their
-//! definition. To add a kind: an arm in `columns`, and the cells it needs.
+//! Built-in kinds' columns stand in a file by topic, beside what only they show; `cells` has what many show. Custom kinds bring
+//! theirs in their definition. To add a kind: an arm in the `columns` of its topic.
 
+mod access;
 mod api_service;
 mod cells;
+mod cluster;
 mod custom;
+mod network;
+mod storage;
+mod workloads;
 
 use std::sync::Arc;
 
@@ -13,6 +18,7 @@ use serde_json::{Map, Value, json};
 
 use super::api::registry::Kind;
 use super::store::Object;
+use crate::embedded::reach::Reach as _;
 
 /// How a cell is computed from an object.
 type Cell = fn(&Value) -> Value;
@@ -42,19 +48,29 @@ pub fn table(
     metadata: Value,
     headed: bool,
 ) -> Value {
+    let columns = columns(kind);
+    let mut objects: Vec<&Arc<Object>> = objects.iter().collect();
+    if kind.plural == "flowschemas" {
+        // They are shown in the turn that they are asked in.
+        objects.sort_by_key(|object| {
+            let value = object.value();
+            value
+                .reach("/spec/matchingPrecedence")
+                .and_then(Value::as_i64)
+        });
+    }
     let rows: Vec<Value> = objects
-        .iter()
-        .map(|object| row(kind, object, include))
+        .into_iter()
+        .map(|object| row(kind, &columns, object, include))
         .collect();
     // Tables that the server makes without being told how have no list at all where they have no rows.
-    let plain =
-        kind.custom.is_none() && columns(kind).iter().any(|Column(_, of, ..)| *of == "date");
+    let plain = kind.custom.is_none() && columns.iter().any(|Column(_, of, ..)| *of == "date");
     let rows = match rows.is_empty() && plain {
         true => Value::Null,
         false => rows.into(),
     };
     let definitions = if headed {
-        definitions(kind)
+        definitions(kind, &columns)
     } else {
         Value::Null
     };
@@ -64,11 +80,11 @@ pub fn table(
     })
 }
 
-fn row(kind: &Kind, object: &Object, include: Include) -> Value {
+fn row(kind: &Kind, columns: &[Column], object: &Object, include: Include) -> Value {
     let value = object.value();
     let cells: Vec<Value> = match &kind.custom {
         Some(custom) => custom::cells(&custom.columns, &value),
-        None => columns(kind)
+        None => columns
             .iter()
             .map(|Column(_, _, _, cell)| cell(&value))
             .collect(),
@@ -95,394 +111,34 @@ pub fn partial(value: &Value) -> Value {
     })
 }
 
-fn definitions(kind: &Kind) -> Value {
+fn definitions(kind: &Kind, columns: &[Column]) -> Value {
     if let Some(custom) = &kind.custom {
         return custom::definitions(&custom.columns);
     }
-    let each = columns(kind).into_iter().map(|Column(name, of, priority, _)| {
-        let format = if name == "Name" { "name" } else { "" };
+    let each = columns.iter().map(|Column(name, of, priority, _)| {
+        let format = if *name == "Name" { "name" } else { "" };
         json!({"name": name, "type": of, "format": format, "description": "", "priority": priority})
     });
     each.collect::<Vec<_>>().into()
 }
 
+const NAME: Column = Column("Name", TEXT, 0, cells::name);
+const AGE: Column = Column("Age", TEXT, 0, cells::age);
+const CREATED: Column = Column("Created At", "date", 0, |v| {
+    cells::plain(v, "/metadata/creationTimestamp")
+});
+
 /// The columns of a built-in kind; name and age for those that have no others.
-#[allow(
-    clippy::wildcard_imports,
-    reason = "the table names nearly all of them"
-)]
 fn columns(kind: &Kind) -> Vec<Column> {
-    use cells::*;
-    const NAME: Column = Column("Name", TEXT, 0, name);
-    const AGE: Column = Column("Age", TEXT, 0, age);
-    let set = |c: Vec<Column>| c;
-    match (kind.group.as_str(), kind.plural.as_str()) {
-        ("", "pods") => set(vec![
-            NAME,
-            Column("Ready", TEXT, 0, pod_ready),
-            Column("Status", TEXT, 0, pod_status),
-            Column("Restarts", TEXT, 0, pod_restarts),
-            AGE,
-            Column("IP", TEXT, 1, |v| or_none(v, "/status/podIP")),
-            Column("Node", TEXT, 1, |v| or_none(v, "/spec/nodeName")),
-            Column("Nominated Node", TEXT, 1, |v| {
-                or_none(v, "/status/nominatedNodeName")
-            }),
-            Column("Readiness Gates", TEXT, 1, pod_gates),
-        ]),
-        ("", "nodes") => set(vec![
-            NAME,
-            Column("Status", TEXT, 0, node_status),
-            Column("Roles", TEXT, 0, node_roles),
-            AGE,
-            Column("Version", TEXT, 0, |v| {
-                plain(v, "/status/nodeInfo/kubeletVersion")
-            }),
-            Column("Internal-IP", TEXT, 1, |v| node_address(v, "InternalIP")),
-            Column("External-IP", TEXT, 1, |v| node_address(v, "ExternalIP")),
-            Column("OS-Image", TEXT, 1, |v| {
-                or_unknown(v, "/status/nodeInfo/osImage")
-            }),
-            Column("Kernel-Version", TEXT, 1, |v| {
-                or_unknown(v, "/status/nodeInfo/kernelVersion")
-            }),
-            Column("Container-Runtime", TEXT, 1, |v| {
-                or_unknown(v, "/status/nodeInfo/containerRuntimeVersion")
-            }),
-        ]),
-        ("", "namespaces") => set(vec![
-            NAME,
-            Column("Status", TEXT, 0, |v| plain(v, "/status/phase")),
-            AGE,
-        ]),
-        ("", "services") => set(vec![
-            NAME,
-            Column("Type", TEXT, 0, |v| plain(v, "/spec/type")),
-            Column("Cluster-IP", TEXT, 0, service_ip),
-            Column("External-IP", TEXT, 0, service_external),
-            Column("Port(s)", TEXT, 0, service_ports),
-            AGE,
-            Column("Selector", TEXT, 1, |v| labels_at(v, "/spec/selector")),
-        ]),
-        ("", "configmaps") => set(vec![NAME, Column("Data", TEXT, 0, data_count), AGE]),
-        ("", "secrets") => set(vec![
-            NAME,
-            Column("Type", TEXT, 0, |v| plain(v, "/type")),
-            Column("Data", TEXT, 0, data_count),
-            AGE,
-        ]),
-        ("", "serviceaccounts") => set(vec![NAME, AGE]),
-        ("", "endpoints") => set(vec![NAME, Column("Endpoints", TEXT, 0, endpoints), AGE]),
-        ("discovery.k8s.io", "endpointslices") => set(vec![
-            NAME,
-            Column("AddressType", TEXT, 0, |v| plain(v, "/addressType")),
-            Column("Ports", TEXT, 0, slice_ports),
-            Column("Endpoints", TEXT, 0, slice_endpoints),
-            AGE,
-        ]),
-        ("" | "events.k8s.io", "events") => set(vec![
-            Column("Last Seen", TEXT, 0, event_seen),
-            Column("Type", TEXT, 0, |v| plain(v, "/type")),
-            Column("Reason", TEXT, 0, |v| plain(v, "/reason")),
-            Column("Object", TEXT, 0, event_object),
-            Column("Subobject", TEXT, 1, |v| {
-                plain(v, "/involvedObject/fieldPath")
-            }),
-            Column("Source", TEXT, 1, |v| plain(v, "/source/component")),
-            Column("Message", TEXT, 0, |v| plain(v, "/message")),
-            Column("First Seen", TEXT, 1, |v| since(v, "/firstTimestamp")),
-            Column("Count", TEXT, 1, |v| number(v, "/count")),
-            Column("Name", TEXT, 1, name),
-        ]),
-        ("", "persistentvolumes") => set(vec![
-            NAME,
-            Column("Capacity", TEXT, 0, |v| plain(v, "/spec/capacity/storage")),
-            Column("Access Modes", TEXT, 0, |v| {
-                access_modes(v, "/spec/accessModes")
-            }),
-            Column("Reclaim Policy", TEXT, 0, |v| {
-                plain(v, "/spec/persistentVolumeReclaimPolicy")
-            }),
-            Column("Status", TEXT, 0, volume_status),
-            Column("Claim", TEXT, 0, volume_claim),
-            Column("StorageClass", TEXT, 0, |v| {
-                plain(v, "/spec/storageClassName")
-            }),
-            Column("VolumeAttributesClass", TEXT, 0, |v| {
-                or_unset(v, "/spec/volumeAttributesClassName")
-            }),
-            Column("Reason", TEXT, 0, |v| plain(v, "/status/reason")),
-            AGE,
-            Column("VolumeMode", TEXT, 1, |v| or_unset(v, "/spec/volumeMode")),
-        ]),
-        ("", "persistentvolumeclaims") => set(vec![
-            NAME,
-            Column("Status", TEXT, 0, volume_status),
-            Column("Volume", TEXT, 0, |v| plain(v, "/spec/volumeName")),
-            Column("Capacity", TEXT, 0, |v| {
-                plain(v, "/status/capacity/storage")
-            }),
-            Column("Access Modes", TEXT, 0, |v| {
-                access_modes(v, "/status/accessModes")
-            }),
-            Column("StorageClass", TEXT, 0, |v| {
-                plain(v, "/spec/storageClassName")
-            }),
-            Column("VolumeAttributesClass", TEXT, 0, |v| {
-                or_unset(v, "/spec/volumeAttributesClassName")
-            }),
-            AGE,
-            Column("VolumeMode", TEXT, 1, |v| or_unset(v, "/spec/volumeMode")),
-        ]),
-        ("", "replicationcontrollers") | ("apps", "replicasets") => set(vec![
-            NAME,
-            Column("Desired", NUMBER, 0, |v| number(v, "/spec/replicas")),
-            Column("Current", NUMBER, 0, |v| number(v, "/status/replicas")),
-            Column("Ready", NUMBER, 0, |v| number(v, "/status/readyReplicas")),
-            AGE,
-            Column("Containers", TEXT, 1, containers),
-            Column("Images", TEXT, 1, images),
-            Column("Selector", TEXT, 1, selector),
-        ]),
-        ("apps", "deployments") => set(vec![
-            NAME,
-            Column("Ready", TEXT, 0, replicas_ready),
-            Column("Up-to-date", TEXT, 0, |v| {
-                number(v, "/status/updatedReplicas")
-            }),
-            Column("Available", TEXT, 0, |v| {
-                number(v, "/status/availableReplicas")
-            }),
-            AGE,
-            Column("Containers", TEXT, 1, containers),
-            Column("Images", TEXT, 1, images),
-            Column("Selector", TEXT, 1, selector),
-        ]),
-        ("apps", "statefulsets") => set(vec![
-            NAME,
-            Column("Ready", TEXT, 0, replicas_ready),
-            AGE,
-            Column("Containers", TEXT, 1, containers),
-            Column("Images", TEXT, 1, images),
-        ]),
-        ("apps", "daemonsets") => set(vec![
-            NAME,
-            Column("Desired", NUMBER, 0, |v| {
-                number(v, "/status/desiredNumberScheduled")
-            }),
-            Column("Current", NUMBER, 0, |v| {
-                number(v, "/status/currentNumberScheduled")
-            }),
-            Column("Ready", NUMBER, 0, |v| number(v, "/status/numberReady")),
-            Column("Up-to-date", NUMBER, 0, |v| {
-                number(v, "/status/updatedNumberScheduled")
-            }),
-            Column("Available", NUMBER, 0, |v| {
-                number(v, "/status/numberAvailable")
-            }),
-            Column("Node Selector", TEXT, 0, |v| {
-                labels_at(v, "/spec/template/spec/nodeSelector")
-            }),
-            AGE,
-            Column("Containers", TEXT, 1, containers),
-            Column("Images", TEXT, 1, images),
-            Column("Selector", TEXT, 1, selector),
-        ]),
-        ("apps", "controllerrevisions") => set(vec![
-            NAME,
-            Column("Controller", TEXT, 0, revision_owner),
-            Column("Revision", TEXT, 0, |v| number(v, "/revision")),
-            AGE,
-        ]),
-        ("batch", "jobs") => set(vec![
-            NAME,
-            Column("Status", TEXT, 0, job_status),
-            Column("Completions", TEXT, 0, job_completions),
-            Column("Duration", TEXT, 0, job_duration),
-            AGE,
-            Column("Containers", TEXT, 1, containers),
-            Column("Images", TEXT, 1, images),
-            Column("Selector", TEXT, 1, selector),
-        ]),
-        ("batch", "cronjobs") => set(vec![
-            NAME,
-            Column("Schedule", TEXT, 0, |v| plain(v, "/spec/schedule")),
-            Column("Timezone", TEXT, 0, |v| or_none(v, "/spec/timeZone")),
-            Column("Suspend", "boolean", 0, |v| title_bool(v, "/spec/suspend")),
-            Column("Active", NUMBER, 0, |v| count_at(v, "/status/active")),
-            Column("Last Schedule", TEXT, 0, |v| {
-                since_or_none(v, "/status/lastScheduleTime")
-            }),
-            AGE,
-            Column("Containers", TEXT, 1, containers),
-            Column("Images", TEXT, 1, images),
-            Column("Selector", TEXT, 1, selector),
-        ]),
-        ("networking.k8s.io", "ingresses") => set(vec![
-            NAME,
-            Column("Class", TEXT, 0, |v| or_none(v, "/spec/ingressClassName")),
-            Column("Hosts", TEXT, 0, ingress_hosts),
-            Column("Address", TEXT, 0, balancer),
-            Column("Ports", TEXT, 0, ingress_ports),
-            AGE,
-        ]),
-        ("networking.k8s.io", "networkpolicies") => set(vec![
-            NAME,
-            Column("Pod-Selector", TEXT, 0, |v| {
-                selector_at(v, "/spec/podSelector")
-            }),
-            AGE,
-        ]),
-        ("policy", "poddisruptionbudgets") => set(vec![
-            NAME,
-            Column("Min Available", TEXT, 0, |v| or_na(v, "/spec/minAvailable")),
-            Column("Max Unavailable", TEXT, 0, |v| {
-                or_na(v, "/spec/maxUnavailable")
-            }),
-            Column("Allowed Disruptions", NUMBER, 0, |v| {
-                number(v, "/status/disruptionsAllowed")
-            }),
-            AGE,
-        ]),
-        ("storage.k8s.io", "storageclasses") => set(vec![
-            Column("Name", TEXT, 0, class_name),
-            Column("Provisioner", TEXT, 0, |v| plain(v, "/provisioner")),
-            Column("ReclaimPolicy", TEXT, 0, |v| plain(v, "/reclaimPolicy")),
-            Column("VolumeBindingMode", TEXT, 0, |v| {
-                plain(v, "/volumeBindingMode")
-            }),
-            Column("AllowVolumeExpansion", TEXT, 0, |v| {
-                lower_bool(v, "/allowVolumeExpansion")
-            }),
-            AGE,
-        ]),
-        ("rbac.authorization.k8s.io", "roles" | "clusterroles") => set(vec![
-            NAME,
-            Column("Created At", "date", 0, |v| {
-                plain(v, "/metadata/creationTimestamp")
-            }),
-        ]),
-        ("rbac.authorization.k8s.io", _) => set(vec![
-            NAME,
-            Column("Role", TEXT, 0, role),
-            AGE,
-            Column("Users", TEXT, 1, |v| subjects(v, "User")),
-            Column("Groups", TEXT, 1, |v| subjects(v, "Group")),
-            Column("ServiceAccounts", TEXT, 1, |v| {
-                subjects(v, "ServiceAccount")
-            }),
-        ]),
-        ("coordination.k8s.io", "leases") => set(vec![
-            NAME,
-            Column("Holder", TEXT, 0, |v| plain(v, "/spec/holderIdentity")),
-            AGE,
-        ]),
-        ("scheduling.k8s.io", "priorityclasses") => set(vec![
-            NAME,
-            Column("Value", NUMBER, 0, |v| number(v, "/value")),
-            Column("Global-Default", "boolean", 0, |v| {
-                lower_bool(v, "/globalDefault")
-            }),
-            AGE,
-            Column("PreemptionPolicy", TEXT, 0, |v| {
-                plain(v, "/preemptionPolicy")
-            }),
-        ]),
-        ("autoscaling", _) => set(vec![
-            NAME,
-            Column("Reference", TEXT, 0, scale_target),
-            Column("Targets", TEXT, 0, scale_metrics),
-            Column("MinPods", TEXT, 0, |v| or_unset(v, "/spec/minReplicas")),
-            Column("MaxPods", TEXT, 0, |v| number(v, "/spec/maxReplicas")),
-            Column("Replicas", TEXT, 0, |v| {
-                number(v, "/status/currentReplicas")
-            }),
-            AGE,
-        ]),
-        ("certificates.k8s.io", _) => set(vec![
-            NAME,
-            AGE,
-            Column("SignerName", TEXT, 0, |v| plain(v, "/spec/signerName")),
-            Column("Requestor", TEXT, 0, |v| plain(v, "/spec/username")),
-            Column("RequestedDuration", TEXT, 0, request_span),
-            Column("Condition", TEXT, 0, request_state),
-        ]),
-        ("", "resourcequotas") => set(vec![
-            NAME,
-            Column("Request", TEXT, 0, |v| quota(v, false)),
-            Column("Limit", TEXT, 0, |v| quota(v, true)),
-            AGE,
-        ]),
-        ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations") => set(vec![
-            NAME,
-            Column("Type", TEXT, 0, |v| plain(v, "/spec/type")),
-            Column("NominalConcurrencyShares", TEXT, 0, |v| {
-                or_none(v, "/spec/limited/nominalConcurrencyShares")
-            }),
-            Column("Queues", TEXT, 0, |v| {
-                or_none(v, "/spec/limited/limitResponse/queuing/queues")
-            }),
-            Column("HandSize", TEXT, 0, |v| {
-                or_none(v, "/spec/limited/limitResponse/queuing/handSize")
-            }),
-            Column("QueueLengthLimit", TEXT, 0, |v| {
-                or_none(v, "/spec/limited/limitResponse/queuing/queueLengthLimit")
-            }),
-            AGE,
-        ]),
-        (
-            "admissionregistration.k8s.io",
-            "validatingwebhookconfigurations" | "mutatingwebhookconfigurations",
-        ) => set(vec![
-            NAME,
-            Column("Webhooks", NUMBER, 0, |v| count_at(v, "/webhooks")),
-            AGE,
-        ]),
-        ("node.k8s.io", _) => set(vec![
-            NAME,
-            Column("Handler", TEXT, 0, |v| plain(v, "/handler")),
-            AGE,
-        ]),
-        ("apiregistration.k8s.io", "apiservices") => set(vec![
-            NAME,
-            Column("Service", TEXT, 0, api_service::host),
-            Column("Available", TEXT, 0, api_service::available),
-            AGE,
-        ]),
-        ("networking.k8s.io", "ingressclasses") => set(vec![
-            NAME,
-            Column("Controller", TEXT, 0, |v| plain(v, "/spec/controller")),
-            Column("Parameters", TEXT, 0, class_parameters),
-            AGE,
-        ]),
-        ("storage.k8s.io", "csidrivers") => set(vec![
-            NAME,
-            Column("AttachRequired", "boolean", 0, |v| {
-                lower_bool(v, "/spec/attachRequired")
-            }),
-            Column("PodInfoOnMount", "boolean", 0, |v| {
-                lower_bool(v, "/spec/podInfoOnMount")
-            }),
-            Column("StorageCapacity", "boolean", 0, |v| {
-                lower_bool(v, "/spec/storageCapacity")
-            }),
-            Column("TokenRequests", TEXT, 0, |v| {
-                joined_at(v, "/spec/tokenRequests", "/audience", "<unset>")
-            }),
-            Column("RequiresRepublish", "boolean", 0, |v| {
-                lower_bool(v, "/spec/requiresRepublish")
-            }),
-            Column("Modes", TEXT, 0, |v| {
-                joined_at(v, "/spec/volumeLifecycleModes", "", "<none>")
-            }),
-            AGE,
-        ]),
-        ("apiextensions.k8s.io", _) | ("", "limitranges") => set(vec![
-            NAME,
-            Column("Created At", "date", 0, |v| {
-                plain(v, "/metadata/creationTimestamp")
-            }),
-        ]),
-        _ => set(vec![NAME, AGE]),
-    }
+    let (group, plural) = (kind.group.as_str(), kind.plural.as_str());
+    [
+        workloads::columns,
+        network::columns,
+        storage::columns,
+        access::columns,
+        cluster::columns,
+    ]
+    .into_iter()
+    .find_map(|of| of(group, plural))
+    .unwrap_or_else(|| vec![NAME, AGE])
 }

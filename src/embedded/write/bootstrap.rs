@@ -1,14 +1,17 @@
-//! What every cluster has from the start: its first namespaces and services.
+//! What every cluster has from the start: its first namespaces and services, its roles, priorities and flows.
+//!
+//! `bootstrap.gz` is made by `scripts/generate-bootstrap` of a real server.
+
+use std::io::Read as _;
 
 use serde_json::{Value, json};
 
 use super::Options;
-use crate::embedded::access;
 use crate::embedded::api::status::Status;
 use crate::embedded::reach::Reach as _;
 use crate::embedded::server::Server;
 
-const RBAC: &str = "rbac.authorization.k8s.io";
+static PACKED: &[u8] = include_bytes!("bootstrap.gz");
 
 /// Writes what is missing.
 pub async fn run(server: &Server) -> Result<(), Status> {
@@ -26,12 +29,11 @@ pub async fn run(server: &Server) -> Result<(), Status> {
             server.create(&kind, namespace, value, &options).await?;
         }
     }
-    // One kind at a time, and only in a cluster that is new: whoever took a role away had a reason.
-    if let Some(roles) = server.kind(RBAC, "clusterroles")
-        && server.list(&roles, "").objects.is_empty()
-    {
-        for (plural, value) in access::bootstrap::objects() {
-            if let Some(kind) = server.kind(RBAC, plural) {
+    // Only in a cluster that is new: whoever took a role away had a reason.
+    let roles = server.kind("rbac.authorization.k8s.io", "clusterroles");
+    if roles.is_some_and(|roles| server.list(&roles, "").objects.is_empty()) {
+        for (group, plural, value) in packed()? {
+            if let Some(kind) = server.kind(&group, &plural) {
                 server.create(&kind, "", value, &options).await?;
             }
         }
@@ -58,4 +60,58 @@ fn objects() -> Vec<(&'static str, &'static str, &'static str, Value)> {
     });
     all.push(("", "services", "default", service));
     all
+}
+
+/// Group, plural and object of each that is kept packed.
+fn packed() -> Result<Vec<(String, String, Value)>, Status> {
+    let broken = || {
+        Status::new(
+            500,
+            "InternalError",
+            "the first objects of a cluster cannot be read",
+        )
+    };
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(PACKED)
+        .read_to_string(&mut text)
+        .map_err(|_| broken())?;
+    let each = text.lines().map(|line| {
+        let mut parts = line.splitn(3, ' ');
+        let (group, plural, value) = (parts.next()?, parts.next()?, parts.next()?);
+        let mut value: Value = serde_json::from_str(value).ok()?;
+        date(&mut value);
+        Some((group.to_owned(), plural.to_owned(), value))
+    });
+    each.collect::<Option<_>>().ok_or_else(broken)
+}
+
+/// Says of conditions that they are so from now on.
+fn date(value: &mut Value) {
+    let conditions = value.reach_mut("/status/conditions");
+    for condition in conditions
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+    {
+        if let Some(condition) = condition.as_object_mut() {
+            condition.insert("lastTransitionTime".to_owned(), super::meta::now().into());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::packed;
+
+    #[test]
+    fn what_is_packed_can_be_read() {
+        let all = packed().unwrap();
+        let there = |plural: &str, name: &str| {
+            all.iter()
+                .any(|(_, of, value)| of == plural && value["metadata"]["name"] == name)
+        };
+        assert!(there("clusterroles", "cluster-admin"));
+        assert!(there("priorityclasses", "system-node-critical"));
+        assert!(there("flowschemas", "catch-all"));
+    }
 }

@@ -14,6 +14,7 @@ use crate::embedded::admission;
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::selector::LabelSelector;
 use crate::embedded::api::status::{Cause, Status};
+use crate::embedded::controllers::cron_job::Schedule;
 use crate::embedded::reach::Reach as _;
 
 /// Refuses a new object that makes no sense.
@@ -349,15 +350,11 @@ fn strategy(value: &Value, causes: &mut Vec<Cause>) {
 
 fn cron_job(value: &Value, causes: &mut Vec<Cause>) {
     let schedule = text(value, "/spec/schedule");
-    let fields: Vec<&str> = schedule.split_whitespace().collect();
     if schedule.is_empty() {
         causes.push(Cause::required("spec.schedule", ""));
-    } else if !schedule.starts_with('@') && fields.len() != 5 {
-        let detail = format!(
-            "expected exactly 5 fields, found {}: [{}]",
-            fields.len(),
-            fields.join(" ")
-        );
+    } else if !schedule.starts_with('@')
+        && let Err(detail) = Schedule::read(schedule)
+    {
         causes.push(Cause::invalid("spec.schedule", &schedule.into(), &detail));
     }
     containers::one_of(

@@ -27,6 +27,7 @@ pub(super) mod validations;
 pub(super) mod versions;
 
 pub(super) use admit::{CLAIM_GUARD, VOLUME_GUARD};
+pub(super) use defaults::others::GENERATION as TEMPLATE_GENERATION;
 pub use delete::{Deletion, Propagation, Removed, delete};
 pub(crate) use meta::{now, time};
 
@@ -408,6 +409,7 @@ async fn change_as(
             });
         }
         meta::count_generation(kind, &before, &mut value);
+        defaults::others::count_templates(kind, &before, &mut value);
         let gone = delete::is_finished(kind, &value);
         let revision = current.revision();
         let store = server.store();

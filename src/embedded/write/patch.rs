@@ -48,7 +48,14 @@ impl Patch {
                 ))),
             },
             "application/merge-patch+json" => Ok(Self::Merge(json()?)),
-            "application/strategic-merge-patch+json" => Ok(Self::Strategic(json()?)),
+            // Of this kind the real server says what is wrong without a word before.
+            "application/strategic-merge-patch+json" => match twice::json(body) {
+                Ok((value, more)) => {
+                    notes.extend(more);
+                    Ok(Self::Strategic(value))
+                }
+                Err(cause) => Err(Status::bad_request(json_error(&cause))),
+            },
             APPLY => Ok(Self::Apply),
             _ => Err(
                 Status::new(415, "UnsupportedMediaType", "415: Unsupported Media Type")

@@ -6,6 +6,7 @@ use super::{Part, definition};
 use crate::embedded::admission;
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::{Cause, Status};
+use crate::embedded::quantity;
 use crate::embedded::reach::Reach as _;
 use crate::embedded::server::Server;
 use crate::embedded::store::Object;
@@ -266,6 +267,19 @@ fn confined(kind: &Kind, before: &Value, value: &Value, causes: &mut Vec<Cause>)
             }
             if changed(&free) {
                 causes.push(Cause::forbidden("spec", "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"));
+            }
+            let size = |of: &Value, at: &str| {
+                let text = of.reach(at).and_then(Value::as_str);
+                text.and_then(quantity::milli)
+            };
+            let field = "spec.resources.requests.storage";
+            let (had, wants) = (
+                size(before, "/spec/resources/requests/storage"),
+                size(value, "/spec/resources/requests/storage"),
+            );
+            if wants < had && wants < size(before, "/status/capacity/storage") {
+                let detail = "field can not be less than status.capacity";
+                causes.push(Cause::forbidden(field, detail));
             }
         }
         ("", "pods") if differs("/spec") => pod_confined(before, value, causes),

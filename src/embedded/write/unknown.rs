@@ -36,10 +36,11 @@ fn undeclared(kind: &Kind, value: &Value, fields: &[String]) -> Status {
         .iter()
         .map(|field| format!(".{field}: field not declared in schema"));
     let message = format!(
-        "failed to create typed patch object ({}/{}; {}, Kind={}): {}",
+        "failed to create typed patch object ({}/{}; {}/{}, Kind={}): {}",
         text("/metadata/namespace"),
         text("/metadata/name"),
-        kind.api_version(),
+        kind.group,
+        kind.version,
         kind.kind,
         each.collect::<Vec<_>>().join("\n")
     );

@@ -18,6 +18,7 @@ use crate::embedded::write::{Options, Part};
 const NAME: &str = "deployment-controller";
 const HASH: &str = "pod-template-hash";
 const REVISION: &str = "deployment.kubernetes.io/revision";
+const HISTORY: &str = "deployment.kubernetes.io/revision-history";
 
 /// The controller.
 pub(super) struct Deployments;
@@ -224,22 +225,7 @@ impl Rollout<'_> {
     async fn ensure_new(&self, new: Option<Set>, old: &[Set]) -> Result<Set, Status> {
         let last = old.iter().map(Set::revision).max().unwrap_or(0);
         let set = match new {
-            Some(set) if set.revision() > last => set,
-            // Back to an earlier template: it becomes the latest.
-            Some(set) => {
-                let revision = (last + 1).to_string();
-                let edit = |value: &mut Value| {
-                    json_patch::merge(
-                        value,
-                        &json!({"metadata": {"annotations": {REVISION: revision}}}),
-                    );
-                };
-                let object = self.edit(self.sets, &set.object, &edit).await?;
-                Set {
-                    value: object.value(),
-                    object,
-                }
-            }
+            Some(set) => self.keep_up(set, last).await?,
             None => self.create_new(last + 1, old).await?,
         };
         let revision = set.revision().to_string();
@@ -253,6 +239,51 @@ impl Rollout<'_> {
             self.edit(self.kind, self.object, &edit).await?;
         }
         Ok(set)
+    }
+
+    /// Tells the latest set what the deployment's annotations say, and that it is the latest.
+    async fn keep_up(&self, set: Set, last: i64) -> Result<Set, Status> {
+        let mut annotations = self.annotations();
+        let theirs = set.value.reach("/metadata/annotations");
+        annotations.retain(|name, value| theirs.and_then(|all| all.get(name)) != Some(value));
+        if set.revision() <= last {
+            // Back to an earlier template: it becomes the latest, and what it was is noted.
+            let earlier = theirs.and_then(|all| all.get(HISTORY)?.as_str());
+            let mut history: Vec<String> = earlier.into_iter().map(str::to_owned).collect();
+            history.push(set.revision().to_string());
+            annotations.insert(HISTORY.to_owned(), history.join(",").into());
+            annotations.insert(REVISION.to_owned(), (last + 1).to_string().into());
+        }
+        if annotations.is_empty() {
+            return Ok(set);
+        }
+        let patch = json!({"metadata": {"annotations": annotations}});
+        let edit = |value: &mut Value| json_patch::merge(value, &patch);
+        let object = self.edit(self.sets, &set.object, &edit).await?;
+        Ok(Set {
+            value: object.value(),
+            object,
+        })
+    }
+
+    /// What the deployment's annotations say to its sets; what is about the deployment alone is left out.
+    fn annotations(&self) -> Map<String, Value> {
+        const OWN: [&str; 6] = [
+            "kubectl.kubernetes.io/last-applied-configuration",
+            "deprecated.deployment.rollback.to",
+            "deployment.kubernetes.io/desired-replicas",
+            "deployment.kubernetes.io/max-replicas",
+            REVISION,
+            HISTORY,
+        ];
+        let all = self
+            .value
+            .reach("/metadata/annotations")
+            .and_then(Value::as_object);
+        let all = all.into_iter().flatten();
+        all.filter(|(name, _)| !OWN.contains(&name.as_str()))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
     }
 
     async fn edit(
@@ -292,16 +323,7 @@ impl Rollout<'_> {
         json_patch::merge(&mut selector, &json!({"matchLabels": {HASH: hash}}));
         let mut labels = labels;
         json_patch::merge(&mut labels, &json!({HASH: hash}));
-        let mut annotations = Map::new();
-        let own = self
-            .value
-            .reach("/metadata/annotations")
-            .and_then(Value::as_object);
-        for (name, value) in own.into_iter().flatten() {
-            if name != "kubectl.kubernetes.io/last-applied-configuration" {
-                annotations.insert(name.clone(), value.clone());
-            }
-        }
+        let mut annotations = self.annotations();
         let (surge, _) = self.room();
         let wanted = self.wanted();
         let put = [

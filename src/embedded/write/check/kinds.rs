@@ -2,6 +2,7 @@
 //!
 //! To add a kind: an arm in [`look`] and a function.
 
+use base64::Engine as _;
 use serde_json::{Value, json};
 
 use super::containers::one_of;
@@ -54,6 +55,7 @@ pub(super) fn look(kind: &Kind, value: &Value, causes: &mut Vec<Cause>) {
                 causes.push(Cause::required("roleRef.name", ""));
             }
         }
+        ("certificates.k8s.io", "certificatesigningrequests") => request(value, causes),
         ("scheduling.k8s.io", _) => {
             let number = value.get("value").and_then(Value::as_i64).unwrap_or(0);
             if number > 1_000_000_000 && !text(value, "/metadata/name").starts_with("system-") {
@@ -241,5 +243,19 @@ fn slice(value: &Value, causes: &mut Vec<Cause>) {
                 causes.push(Cause::invalid(at, address, detail));
             }
         }
+    }
+}
+/// What is asked to be signed must be a request for a certificate, in PEM.
+fn request(value: &Value, causes: &mut Vec<Cause>) {
+    let asked = text(value, "/spec/request");
+    if asked.is_empty() {
+        causes.push(Cause::required("spec.request", ""));
+        return;
+    }
+    let decoded = base64::engine::general_purpose::STANDARD.decode(asked);
+    let decoded = decoded.unwrap_or_default();
+    if !String::from_utf8_lossy(&decoded).contains("-----BEGIN CERTIFICATE REQUEST-----") {
+        let detail = "PEM block type must be CERTIFICATE REQUEST";
+        causes.push(Cause::invalid("spec.request", &asked.into(), detail));
     }
 }

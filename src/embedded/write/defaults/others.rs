@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{list, object, set, template};
+use crate::embedded::api::registry::Kind;
 use crate::embedded::reach::Reach as _;
 
 /// Fills in an object of a group's resource.
@@ -78,7 +79,24 @@ pub(super) fn apply(group: &str, plural: &str, value: &mut Value) {
 }
 
 /// Where a daemon set counts its templates, as it did before objects had generations.
-const GENERATION: &str = "deprecated.daemonset.template.generation";
+pub(in crate::embedded) const GENERATION: &str = "deprecated.daemonset.template.generation";
+
+/// Counts on where a daemon set's template changed; what anybody else writes there does not count.
+pub(in crate::embedded::write) fn count_templates(kind: &Kind, before: &Value, value: &mut Value) {
+    if kind.bucket() != "daemonsets.apps" {
+        return;
+    }
+    let counted = before
+        .reach("/metadata/annotations")
+        .and_then(|all| all.get(GENERATION)?.as_str());
+    let counted: u64 = counted.and_then(|text| text.parse().ok()).unwrap_or(1);
+    let template = |of: &Value| of.reach("/spec/template").cloned();
+    let now = counted + u64::from(template(before) != template(value));
+    json_patch::merge(
+        value,
+        &json!({"metadata": {"annotations": {GENERATION: now.to_string()}}}),
+    );
+}
 
 /// Fields of events are always there, even if they say nothing; they are nobody's.
 pub(in crate::embedded::write) fn event(root: &mut Map<String, Value>) {
