@@ -60,13 +60,19 @@ pub(super) fn check(
             return Err(Status::forbidden(request.kind, request.name, &why));
         }
     }
-    let level = label("warn");
+    // Who says nothing of warnings is warned of what is kept.
+    let mode = if label("warn").is_empty() {
+        "enforce"
+    } else {
+        "warn"
+    };
+    let level = label(mode);
     if matches!(level.as_str(), "baseline" | "restricted") {
         let found = violations(pod, level == "restricted");
         if !found.is_empty() {
             warnings.push(format!(
                 "would violate PodSecurity \"{level}:{}\": {}",
-                version("warn"),
+                version(mode),
                 found.join(", ")
             ));
         }
