@@ -22,7 +22,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use futures::future::{BoxFuture, FutureExt as _, try_join_all};
+use futures::future::{BoxFuture, FutureExt as _, join_all, try_join_all};
 
 use self::components::{COMPONENTS, Images, PROJECT};
 use self::folder::Folder;
@@ -115,8 +115,9 @@ impl Kwok {
                 }
                 answer => {
                     answer?;
-                    let made = try_join_all(others.iter().map(|one| self.have(job, one))).await;
-                    return made.map(|_| ());
+                    // A request that is dropped may still be carried out, after everything was taken back.
+                    let made = join_all(others.iter().map(|one| self.have(job, one))).await;
+                    return made.into_iter().collect();
                 }
             }
         }
