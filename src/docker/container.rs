@@ -195,6 +195,22 @@ impl Engine {
 
     /// Removes a container, running or not, with its anonymous volumes; one that is gone or going is fine.
     pub async fn remove(&self, name: &str) -> Result<()> {
+        match self.remove_now(name).await {
+            // What somebody froze in it does not even end when it is killed.
+            Err(Cause::DockerResponseServerError { message, .. })
+                if message.contains("did not receive an exit event") =>
+            {
+                // Whatever comes of it shows at once.
+                let _ = self.thaw(name).await;
+                let answer = self.remove_now(name).await;
+                gone_is_fine(answer, || format!("removing the container {name}"))
+            }
+            answer => gone_is_fine(answer, || format!("removing the container {name}")),
+        }
+    }
+
+    /// Removes a container as it is.
+    pub(super) async fn remove_now(&self, name: &str) -> std::result::Result<(), Cause> {
         let options = RemoveContainerOptions {
             v: true,
             force: true,
@@ -205,7 +221,7 @@ impl Engine {
                 status_code: 409,
                 message,
             }) if message.contains("already in progress") => Ok(()),
-            answer => gone_is_fine(answer, || format!("removing the container {name}")),
+            answer => answer,
         }
     }
 }

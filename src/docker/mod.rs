@@ -17,6 +17,7 @@
 //! events     what happens to containers
 //! image      have an image, pull it, move it
 //! bundle     what an archive of images holds
+//! thaw       what is frozen in a container, where nothing else ends it
 //! network    ensure and remove networks and volumes
 //! labels     who owns what
 //! ```
@@ -37,6 +38,7 @@ mod logs;
 mod look;
 mod network;
 mod settings;
+mod thaw;
 
 pub use bundle::bundled;
 pub use connect::{Engine, Heavy, Info};

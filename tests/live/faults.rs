@@ -405,3 +405,48 @@ fn a_failing_agent_leaves_the_journal_of_its_containerd() {
     );
     holds(&folder, "nodes.json", "NodeList");
 }
+
+#[test]
+fn what_somebody_froze_in_a_container_does_not_keep_it() {
+    let Some(stage) = Stage::set(&["busybox:1.35.0"]) else {
+        return;
+    };
+    let container = ksail::step::Container {
+        name: format!("live{}-frozen", std::process::id()),
+        image: "busybox:1.35.0".into(),
+        command: Some(
+            ["sh", "-c", "sleep 600 & sleep 600"]
+                .map(String::from)
+                .into(),
+        ),
+        labels: ksail::docker::labels::shared("live-test"),
+        ..ksail::step::Container::default()
+    };
+    let id = stage.engine(async |engine| {
+        let made = engine.ensure_container(&container).await?;
+        engine.start(&container.name).await?;
+        made.same(&container.name)
+    });
+    let seen = stage.engine(async |engine| engine.inspect_raw(&id).await);
+    let first = seen["State"]["Pid"].as_u64().unwrap();
+    let own = std::path::Path::new("/sys/fs/cgroup/freezer/docker").join(&id);
+    let below = own.join("below");
+    let children = format!("/proc/{first}/task/{first}/children");
+    let child = std::fs::read_to_string(children).unwrap_or_default();
+    let is_frozen = std::fs::create_dir(&below)
+        .and_then(|()| {
+            let child = child.split_whitespace().next().unwrap_or_default();
+            std::fs::write(below.join("cgroup.procs"), child)
+        })
+        .and_then(|()| std::fs::write(below.join("freezer.state"), "FROZEN"));
+    stage.engine(async |engine| engine.remove(&id).await);
+    let left = stage.engine(async |engine| engine.list(&[]).await);
+    let left: Vec<&str> = left.iter().map(|one| one.name.as_str()).collect();
+    assert!(
+        !left.iter().any(|one| one.starts_with(&container.name)),
+        "{left:?}"
+    );
+    if let Err(problem) = is_frozen {
+        println!("skipped: no cgroups of the first version to freeze: {problem}");
+    }
+}
