@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::super::Job;
 use super::access;
-use super::machine::{file, place, read};
+use super::machine::{file, front_file, place, read};
 use super::peers::KEEP;
 use super::pki::Pki;
 use crate::diag::codes::docker::{BAD_NODE_IMAGE, NOT_IN_TIME};
@@ -62,10 +62,14 @@ pub(super) async fn bootstrap(
     })?;
     let mut pki = Pki::make(settings, name, address)?;
     pki.files.extend(oidc_authority(settings));
-    let (server, ()) = tokio::try_join!(
-        access::server(job.engine, settings.endpoint(), name),
-        job.engine.put_files(name, &pki.files)
-    )?;
+    let server = access::server(job.engine, settings.endpoint(), name).await?;
+    if settings.is_balanced() {
+        let port = server
+            .rsplit_once(':')
+            .and_then(|(_, port)| port.parse().ok());
+        pki.files.extend(port.map(front_file));
+    }
+    job.engine.put_files(name, &pki.files).await?;
     let access = pki.access(server);
     tokio::try_join!(init(job, settings, name), apply(&access, &objects))?;
     if settings.is_alone() {

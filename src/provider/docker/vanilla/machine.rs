@@ -22,6 +22,8 @@ use crate::step::{Container, File};
 const PATIENCE: Duration = Duration::from_mins(1);
 /// How often another free port is tried.
 const TRIES: usize = 4;
+/// The file of the first control plane that holds the port on the host of the load balancer before it.
+const FRONT: &str = "/kind/ksail-front";
 /// containerd's configuration in a node.
 const CONTAINERD: &str = "/etc/containerd/config.toml";
 
@@ -33,7 +35,7 @@ pub(super) async fn ensure(job: &Job<'_>, settings: &Settings, node: &NodeSettin
     let host = host(job, settings).await?;
     let mut container = vanilla::container(settings, node, &host);
     container.labels.extend(job.labels());
-    let was_running = up(job, &mut container, Some((settings, node, &host))).await?;
+    let was_running = up(job, &mut container, Some((settings, node, &host)), None).await?;
     if !was_running {
         let is_up = |line: &str| {
             line.contains("detected cgroup v1") || {
@@ -56,21 +58,45 @@ pub(super) async fn ensure_balancer(job: &Job<'_>, settings: &Settings) -> Resul
         .await?;
     let mut container = vanilla::balancer(settings, BALANCER_IMAGE);
     container.labels.extend(job.labels());
-    up(job, &mut container, None).await?;
+    let first = settings.control_planes().next();
+    let first = first.map(|node| node.name.as_str()).unwrap_or_default();
+    // One that is put back takes its old port again if it can: kubeconfigs lead there.
+    let had = front(job, first).await?;
+    up(job, &mut container, None, had).await?;
     let command = vanilla::update_balancer(settings);
     let argv: Vec<&str> = command.iter().map(String::as_str).collect();
     job.engine
         .exec(&container.name, &argv, None)
         .await?
         .success("leading the load balancer to the control planes")?;
-    super::life::remember(job, &container.name).await
+    super::life::remember(job, &container.name).await?;
+    let port = container.ports.first().and_then(|port| port.host);
+    match port.filter(|port| Some(*port) != had) {
+        Some(port) if job.engine.inspect(first).await?.is_some() => {
+            job.engine.put_files(first, &[front_file(port)]).await
+        }
+        _ => Ok(()),
+    }
 }
 
-/// Has a container run with fixed ports; one of a node gets its files first. Says whether it ran before.
+/// Keeps the port of the load balancer on the host.
+pub(super) fn front_file(port: u16) -> File {
+    file(FRONT, 0o644, port.to_string())
+}
+
+/// The port on the host that the load balancer had.
+async fn front(job: &Job<'_>, first: &str) -> Result<Option<u16>> {
+    let kept = read(job, first, FRONT).await?;
+    Ok(kept.and_then(|text| text.trim().parse().ok()))
+}
+
+/// Has a container run with fixed ports; one of a node gets its files first. A port that nobody named is the one it has,
+/// else the one it `had`, else a free one. Says whether it ran before.
 async fn up(
     job: &Job<'_>,
     container: &mut Container,
     node: Option<(&Settings, &NodeSettings, &Host)>,
+    had: Option<u16>,
 ) -> Result<bool> {
     let name = container.name.clone();
     let open: Vec<usize> = (0..container.ports.len())
@@ -83,7 +109,12 @@ async fn up(
         .collect();
     for attempt in 1.. {
         let there = job.engine.inspect(&name).await?;
-        fix_ports(container, &open, there.as_ref());
+        fix_ports(
+            container,
+            &open,
+            there.as_ref(),
+            had.filter(|_| attempt == 1),
+        );
         let is_fresh = there.as_ref().is_none_or(|seen| seen.life == Life::Created);
         let id = match job.engine.ensure_container(container).await? {
             Ensured::Made(id) | Ensured::Kept(id) => id,
@@ -119,13 +150,13 @@ async fn up(
     Ok(false)
 }
 
-/// Gives ports that nobody named the number they have, or a free one: it stays the same over restarts.
-fn fix_ports(container: &mut Container, open: &[usize], there: Option<&Seen>) {
+/// Gives ports that nobody named the number they have, or had, or a free one: it stays the same over restarts.
+fn fix_ports(container: &mut Container, open: &[usize], there: Option<&Seen>, had: Option<u16>) {
     for index in open {
         let Some(port) = container.ports.get_mut(*index) else {
             continue;
         };
-        let had = there.and_then(|seen| {
+        let has = there.and_then(|seen| {
             let same = seen.ports.iter().find(|bound| {
                 bound.container == port.container
                     && bound.protocol == port.protocol
@@ -134,7 +165,7 @@ fn fix_ports(container: &mut Container, open: &[usize], there: Option<&Seen>) {
             same.map(|bound| bound.host)
         });
         // On another machine than the engine's this is a guess; the engine says if it is wrong.
-        port.host = had.or_else(|| {
+        port.host = has.or(had).or_else(|| {
             let listener = TcpListener::bind((port.host_address.as_str(), 0)).ok()?;
             Some(listener.local_addr().ok()?.port())
         });
@@ -273,8 +304,10 @@ mod tests {
             ports: vec![port(Some(7)), port(None)],
             ..Container::default()
         };
-        fix_ports(&mut container, &[1], None);
+        fix_ports(&mut container, &[1], None, None);
         assert_eq!(container.ports[0].host, Some(7));
         assert!(container.ports[1].host.is_some_and(|port| port > 0));
+        fix_ports(&mut container, &[1], None, Some(9));
+        assert_eq!(container.ports[1].host, Some(9));
     }
 }

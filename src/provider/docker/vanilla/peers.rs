@@ -14,6 +14,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use futures::future::{join_all, try_join_all};
 use serde_json::Value;
+use x509_parser::extensions::GeneralName;
 
 use super::super::Job;
 use super::life;
@@ -25,6 +26,8 @@ use crate::error::{Error, Result};
 
 /// The file that holds how etcd knows a member: the address it had once, or its name.
 const KNOWN: &str = "/kind/ksail-peer";
+/// The certificate that a member shows to others.
+const CERTIFICATE: &str = "/etc/kubernetes/pki/etcd/peer.crt";
 /// Keeps the address by which a new member came to be known: its node finds out only where it is, never where it was.
 pub(super) const KEEP: &str =
     "{ [ -e /kind/ksail-peer ] || [ ! -e /kind/old-ipv4 ] || cp /kind/old-ipv4 /kind/ksail-peer; }";
@@ -54,15 +57,59 @@ pub(super) struct Peer {
     pub(super) now: Ipv4Addr,
 }
 
+/// How etcd knows a member.
+enum Known {
+    /// By its name: wherever it is, it is found.
+    Name,
+    /// By the address that it joined with.
+    Address(Ipv4Addr),
+    /// Nothing says so.
+    Nothing,
+}
+
+/// Finds out how etcd knows the member on a node. One that kind made, or ksail long ago, has no file for that; then the
+/// address stands in the certificate that the member joined with.
+async fn known(engine: &Engine, id: &str, name: &str) -> Result<Known> {
+    let text = async |path| {
+        let bytes = engine.get_file(id, path).await?.unwrap_or_default();
+        Ok::<_, Error>(String::from_utf8_lossy(&bytes).trim().to_string())
+    };
+    let kept = text(KNOWN).await?;
+    if kept == name {
+        return Ok(Known::Name);
+    }
+    let address = match kept.parse().ok() {
+        Some(address) => Some(address),
+        None => certified(&text(CERTIFICATE).await?),
+    };
+    Ok(address.map_or(Known::Nothing, Known::Address))
+}
+
+/// The address that a certificate counts for, but for the node's own loopback.
+fn certified(pem: &str) -> Option<Ipv4Addr> {
+    let (_, pem) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).ok()?;
+    let certificate = pem.parse_x509().ok()?;
+    let names = certificate.subject_alternative_name().ok()??;
+    names
+        .value
+        .general_names
+        .iter()
+        .find_map(|name| match name {
+            GeneralName::IPAddress(bytes) => {
+                let address = Ipv4Addr::from(<[u8; 4]>::try_from(*bytes).ok()?);
+                (!address.is_loopback()).then_some(address)
+            }
+            _ => None,
+        })
+}
+
 /// Has etcd find its members again where they have other addresses, and waits until the API answers.
 pub(super) async fn settle(job: &Job<'_>, peers: Vec<Peer>) -> Result<()> {
     let known = peers.into_iter().map(|peer| async move {
-        let kept = read(job, &peer.name, KNOWN).await?;
-        let kept = kept.unwrap_or_default();
-        let had = if kept.trim() == peer.name {
-            peer.now
-        } else {
-            kept.trim().parse().unwrap_or(peer.had)
+        let had = match known(job.engine, &peer.name, &peer.name).await? {
+            Known::Name => peer.now,
+            Known::Address(had) => had,
+            Known::Nothing => peer.had,
         };
         Ok::<_, Error>(Peer { had, ..peer })
     });
@@ -89,8 +136,9 @@ pub(super) async fn settle(job: &Job<'_>, peers: Vec<Peer>) -> Result<()> {
 /// Whether a running control plane is elsewhere than etcd knows it to be.
 pub(super) async fn is_moved(engine: &Engine, members: &[&Listed]) -> bool {
     let looks = members.iter().map(|one| async move {
-        let known = engine.get_file(&one.id, KNOWN).await.ok().flatten()?;
-        let known: Ipv4Addr = String::from_utf8_lossy(&known).trim().parse().ok()?;
+        let Known::Address(known) = known(engine, &one.id, &one.name).await.ok()? else {
+            return None;
+        };
         let now = engine.inspect(&one.id).await.ok().flatten()?;
         let mut now = now.addresses.values().filter_map(|text| text.parse().ok());
         now.next().map(|now: Ipv4Addr| now != known)
