@@ -3,6 +3,7 @@
 use futures::TryStreamExt as _;
 use serde_json::Value;
 
+use super::restart::Engine;
 use super::stage::Stage;
 
 pub(super) const IMAGES: &[&str] = &[
@@ -256,10 +257,11 @@ fn a_load_balancer_that_was_removed_or_stopped_comes_back() {
 }
 
 #[test]
-fn three_servers_survive_a_stop() {
+fn three_servers_survive_a_stop_and_the_end_of_the_engine() {
     let Some(mut stage) = Stage::set(IMAGES) else {
         return;
     };
+    let engine = Engine::of(&stage);
     let name = stage.name("h");
     let script = stage.script(&format!(
         r#"cluster("{name}", #{{ distribution: k3s(), provider: docker(), kubernetes: "1.35.4", control_planes: 3 }})"#
@@ -270,6 +272,20 @@ fn three_servers_survive_a_stop() {
     stage.good(&["cluster", "start", &name]);
     assert_eq!(nodes(&stage, &name).len(), 3);
     assert!(stage.good(&["run", &script]).contains("nothing to change"));
+    // An engine that was killed brings servers back in any order, and etcd finds each where it was.
+    if let Some(mut engine) = engine {
+        let where_they_are = |stage: &Stage| -> Vec<_> {
+            let server = |index: usize| format!("k3d-{name}-server-{index}");
+            let at = |index| stage.engine(async |engine| engine.expect(&server(index)).await);
+            (0..3).map(|index| at(index).addresses).collect()
+        };
+        let before = where_they_are(&stage);
+        engine.strike(&stage, "-KILL", || ());
+        stage.good(&["cluster", "start", &name]);
+        assert_eq!(where_they_are(&stage), before);
+        assert_eq!(nodes(&stage, &name).len(), 3);
+        assert!(stage.good(&["run", &script]).contains("nothing to change"));
+    }
     stage.good(&["cluster", "delete", &name, "--yes"]);
     stage.is_gone(&format!("k3d-{name}"));
 }

@@ -51,13 +51,16 @@ pub struct Shared {
     pub gateway: String,
     /// Whether it was there before the cluster.
     pub is_external: bool,
+    /// Whether it was made with its range, so that containers can have fixed addresses in it.
+    pub is_fixed: bool,
 }
 
 impl Given {
-    /// The fixed address of a container, where the definition names the subnet: servers first, for etcd remembers their
+    /// The fixed address of a container, where the network's range was asked for: servers first, for etcd remembers their
     /// addresses. All are in the upper half, because the engine gives addresses to registries from the lower end.
     fn address(&self, definition: Definition<'_>, member: Member) -> Option<String> {
-        let (base, bits) = definition.subnet()?.split_once('/')?;
+        let own = Some(self.network.range.as_str()).filter(|_| self.network.is_fixed);
+        let (base, bits) = definition.subnet().or(own)?.split_once('/')?;
         let half = 1_u32.checked_shl(31_u32.checked_sub(bits.parse().ok()?)?)?;
         let offset = match member {
             Member::Server(index) => index,

@@ -34,6 +34,7 @@ fn given() -> Given {
             range: "172.18.0.0/16".into(),
             gateway: "172.18.0.1".into(),
             is_external: false,
+            is_fixed: false,
         },
         has_cgroup2: true,
     }

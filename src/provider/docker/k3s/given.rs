@@ -15,6 +15,8 @@ use crate::docker::{self, Life, labels};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 
+/// The label of a network that was made with its range.
+pub(super) const FIXED: &str = "ksail.dev/fixed";
 /// How many letters a token has.
 const LETTERS: usize = 20;
 
@@ -113,11 +115,12 @@ async fn network(job: &Job<'_>, definition: Definition<'_>) -> Result<Shared> {
         job.engine.network_subnet(&name)
     )?;
     let (range, gateway) = subnet.unwrap_or_default();
+    let labels = labels.unwrap_or_default();
     let is_own = labels
-        .unwrap_or_default()
         .get(labels::NAME)
         .is_some_and(|owner| owner == job.name());
     Ok(Shared {
+        is_fixed: labels.contains_key(FIXED),
         id: id.ok_or_else(gone)?,
         gateway: if gateway.is_empty() {
             first_address(&range)

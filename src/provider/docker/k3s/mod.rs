@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! given     what is found out or decided once for a cluster: token, port, network
+//! network   the network, with addresses that stay where etcd remembers them
 //! machine   containers made and started, the load balancer kept up to date
 //! access    the kubeconfig that a server wrote, and the wait for its API
 //! power     stopping and starting in an order that etcd survives
@@ -13,6 +14,7 @@
 mod access;
 mod given;
 mod machine;
+mod network;
 mod power;
 
 use futures::future::{BoxFuture, FutureExt as _};
@@ -72,6 +74,10 @@ impl Maker for K3s {
             network.labels.insert(labels::NAME.to_string(), name);
         }
         network
+    }
+
+    fn ensure_network<'a>(&'a self, job: &'a Job<'a>, name: &'a str) -> BoxFuture<'a, Result<()>> {
+        network::ensure(job, self.network(job, name)).boxed()
     }
 
     fn machine<'a>(
