@@ -14,6 +14,7 @@ use super::selector::LabelSelector;
 use super::status::{Cause, Status};
 use super::{Answer, Call, input, logs, resource};
 use crate::embedded::reach::Reach as _;
+use crate::embedded::scheduler;
 use crate::embedded::store::Object;
 use crate::embedded::write::{self, Options, Part};
 
@@ -286,26 +287,12 @@ async fn bind_pod(
         }
         let mut next = current.clone();
         json_patch::merge(&mut next, &json!({"spec": {"nodeName": node}}));
-        set_condition(&mut next, "PodScheduled", "True");
+        scheduler::say_bound(&mut next);
         Ok(next)
     };
     let (namespace, name) = (&target.namespace, &target.name);
     write::change(server, kind, namespace, name, Part::Other, options, &next).await?;
     Ok(())
-}
-
-fn set_condition(value: &mut Value, kind: &str, status: &str) {
-    let Some(root) = value.get_mut("status").and_then(Value::as_object_mut) else {
-        return;
-    };
-    let condition = json!({
-        "type": kind, "status": status, "lastProbeTime": null, "lastTransitionTime": write::now(),
-    });
-    let list = root.entry("conditions").or_insert_with(|| json!([]));
-    if let Some(list) = list.as_array_mut() {
-        list.retain(|old| old.get("type").and_then(Value::as_str) != Some(kind));
-        list.push(condition);
-    }
 }
 
 async fn evict(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, Status> {

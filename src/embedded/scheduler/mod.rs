@@ -193,16 +193,20 @@ fn say_scheduled(pod: &mut Value, said: Value) {
     }
 }
 
+/// Says of a pod that it has a node.
+pub(super) fn say_bound(pod: &mut Value) {
+    let bound = json!({
+        "type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": write::now(),
+    });
+    say_scheduled(pod, bound);
+}
+
 async fn bind(context: &Context, pod: &Object, node: &str) -> Result<(), Status> {
     let kind = context.kind("", "pods")?;
     let options = Options::controller(NAME);
-    let now = write::now();
     let edit = |value: &mut Value| {
         json_patch::merge(value, &json!({"spec": {"nodeName": node}}));
-        let scheduled = json!({
-            "type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": now,
-        });
-        say_scheduled(value, scheduled);
+        say_bound(value);
     };
     let (namespace, name) = (pod.namespace(), pod.name());
     context

@@ -8,6 +8,7 @@
 
 mod bucket;
 mod codec;
+mod inner;
 mod log;
 mod object;
 mod watch;
@@ -25,11 +26,9 @@ use serde_json::Value;
 
 use bucket::Bucket;
 use codec::Record;
+use inner::Inner;
 
 use crate::error::{Error, Result};
-
-/// How many freshly written objects are kept parsed at most.
-const FRESH: usize = 8192;
 
 /// What happened in a bucket.
 pub type Happening = (Arc<str>, Vec<Change>);
@@ -74,32 +73,6 @@ pub struct Listing {
 /// The store.
 pub struct Store {
     inner: Mutex<Inner>,
-}
-
-/// Whom to wake after a write; not done under the lock, which those who wake want first of all.
-#[must_use]
-struct News {
-    here: tokio::sync::watch::Sender<u64>,
-    anywhere: tokio::sync::watch::Sender<u64>,
-    revision: u64,
-}
-
-impl News {
-    fn tell(&self) {
-        watch::announce(&self.here, self.revision);
-        watch::announce(&self.anywhere, self.revision);
-    }
-}
-
-struct Inner {
-    revision: u64,
-    /// What was before this revision can no longer be asked for.
-    forgotten: u64,
-    buckets: BTreeMap<Arc<str>, Bucket>,
-    /// Those that are kept parsed, the oldest first; some may be gone.
-    fresh: VecDeque<Weak<Object>>,
-    log: Option<Log>,
-    wake: tokio::sync::watch::Sender<u64>,
 }
 
 impl Default for Store {
@@ -351,100 +324,6 @@ impl Store {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // A writer that died half-way changed nothing: the log comes first and the rest cannot fail.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Inner {
-    fn name_of(&self, bucket: &str) -> Arc<str> {
-        match self.buckets.get_key_value(bucket) {
-            Some((name, _)) => Arc::clone(name),
-            None => Arc::from(bucket),
-        }
-    }
-
-    fn bucket(&mut self, name: &Arc<str>) -> &mut Bucket {
-        self.buckets.entry(Arc::clone(name)).or_default()
-    }
-
-    fn commit(&mut self, record: Record) -> Result<News, Miss> {
-        if let Some(log) = &mut self.log {
-            log.append(&record).map_err(Miss::Log)?;
-        }
-        let here = self.apply(record).wake().clone();
-        let news = News {
-            here,
-            anywhere: self.wake.clone(),
-            revision: self.revision,
-        };
-        if let Err(error) = self.compact() {
-            news.tell();
-            return Err(Miss::Log(error));
-        }
-        Ok(news)
-    }
-
-    fn apply(&mut self, record: Record) -> &mut Bucket {
-        self.revision = self.revision.max(record.object.revision());
-        let name = self.name_of(&record.bucket);
-        let bucket = self.bucket(&name);
-        if record.deleted {
-            bucket.remove(record.object);
-        } else {
-            bucket.insert(record.object);
-        }
-        bucket
-    }
-
-    fn replay(&mut self, record: codec::Replayed) {
-        match record {
-            codec::Replayed::Base(record) => {
-                self.revision = self.revision.max(record.object.revision());
-                let name = self.name_of(&record.bucket);
-                self.bucket(&name).restore(record.object);
-            }
-            codec::Replayed::Floor(revision) => {
-                self.revision = self.revision.max(revision);
-                for bucket in self.buckets.values_mut() {
-                    bucket.floor(revision);
-                }
-            }
-            codec::Replayed::Change(record) => {
-                self.apply(record);
-            }
-        }
-    }
-
-    /// Keeps an object parsed in place of one that has long been.
-    fn freshen(&mut self, object: &Arc<Object>) -> Option<Arc<Object>> {
-        self.fresh.push_back(Arc::downgrade(object));
-        if self.fresh.len() > FRESH {
-            return self.fresh.pop_front()?.upgrade();
-        }
-        None
-    }
-
-    fn records(&self) -> impl Iterator<Item = Record> + '_ {
-        let each = |(name, bucket): (&Arc<str>, &Bucket)| {
-            let name = Arc::clone(name);
-            let objects = bucket.list("");
-            objects
-                .into_iter()
-                .map(move |object| Record::put(&name, &object))
-        };
-        self.buckets.iter().flat_map(each)
-    }
-
-    /// Replaces a log that has grown far beyond what is alive in it by a snapshot.
-    fn compact(&mut self) -> Result<()> {
-        if !self.log.as_ref().is_some_and(Log::is_overgrown) {
-            return Ok(());
-        }
-        let Some(mut log) = self.log.take() else {
-            return Ok(());
-        };
-        let done = log.compact(self.revision, self.records());
-        self.log = Some(log);
-        done
     }
 }
 
