@@ -31,6 +31,8 @@ fn made() -> (tempfile::TempDir, Home) {
 }
 
 async fn maps(home: &Home) -> Api<ConfigMap> {
+    // The first start may have moved it.
+    let home = Home::open(home.folder()).unwrap();
     let (certificate, key) = home.admin().unwrap();
     let access = Access {
         server: home.url(),
@@ -152,6 +154,23 @@ async fn a_killed_server_is_started_again_at_once() {
         let process = rustix::process::Pid::from_raw(number).unwrap();
         rustix::process::kill_process(process, rustix::process::Signal::KILL).unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_port_that_somebody_took_before_the_first_start_is_no_obstacle() {
+    let (_folder, home) = made();
+    let taken = std::net::TcpListener::bind(home.address()).unwrap();
+    process::start(&home, Path::new(PROGRAM)).unwrap();
+    let served = Home::open(home.folder()).unwrap();
+    assert_ne!(served.address(), home.address());
+    let listed = maps(&served).await.list(&ListParams::default()).await;
+    assert!(listed.is_ok(), "{listed:?}");
+    process::stop(&served).unwrap();
+    drop(taken);
+    process::start(&served, Path::new(PROGRAM)).unwrap();
+    let again = Home::open(home.folder()).unwrap();
+    assert_eq!(again.address(), served.address());
+    process::stop(&again).unwrap();
 }
 
 #[test]

@@ -105,6 +105,8 @@ impl Process {
 
     fn resume(&mut self) {
         process::start(&self.home, &program()).unwrap();
+        // The first start settles where it is reached.
+        self.home = Home::open(self.home.folder()).unwrap();
         if let process::State::Running(number) = process::status(&self.home) {
             self.number = number;
         }
