@@ -1,8 +1,4 @@
 //! Parsers of encrypted files against broken and hostile input: nothing panics, nothing grows without bound.
-//!
-//! `KSAIL_FUZZ_SECONDS=3600 cargo test --test all cipher_fuzz` goes on for an hour; without it, a short round is made.
-
-use std::time::{Duration, Instant};
 
 use ksail::cipher::document::Sealed;
 use ksail::cipher::format::{self, Format, Layout};
@@ -10,8 +6,8 @@ use ksail::cipher::key::age::{self, Identities};
 use ksail::cipher::key::{Kind, Recipient, pgp};
 use ksail::cipher::path::Path;
 use ksail::cipher::rules::Rules;
-use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
+
+use crate::fuzz;
 
 /// Pieces that mean something to one parser or another; random bytes alone would hardly get past its first line.
 const WORDS: &[&str] = &[
@@ -111,18 +107,8 @@ const WORDS: &[&str] = &[
     "\u{10ffff}",
 ];
 
-fn soup() -> impl Strategy<Value = Vec<u8>> {
-    let piece = prop_oneof![
-        8 => proptest::sample::select(WORDS).prop_map(|word| word.as_bytes().to_vec()),
-        3 => "[a-zA-Z0-9_ .]{0,8}".prop_map(String::into_bytes),
-        1 => proptest::collection::vec(any::<u8>(), 0..6),
-        1 => (proptest::sample::select(WORDS), 1..400_usize).prop_map(|(word, times)| word.repeat(times).into_bytes()),
-    ];
-    proptest::collection::vec(piece, 0..60).prop_map(|pieces| pieces.concat())
-}
-
-/// A real file with some bytes changed, cut out or doubled.
-fn damaged() -> impl Strategy<Value = Vec<u8>> {
+/// Files that the real tools wrote.
+fn files() -> Vec<Vec<u8>> {
     let vectors = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors");
     let mut files: Vec<Vec<u8>> = Vec::new();
     for folder in ["cipher/sealed", "cipher/plain", "keys"] {
@@ -134,35 +120,7 @@ fn damaged() -> impl Strategy<Value = Vec<u8>> {
         );
     }
     assert!(files.len() > 20);
-    let change = (
-        any::<prop::sample::Index>(),
-        any::<prop::sample::Index>(),
-        0..4_u8,
-        any::<u8>(),
-    );
-    (
-        proptest::sample::select(files),
-        proptest::collection::vec(change, 1..6),
-    )
-        .prop_map(|(mut bytes, changes)| {
-            for (at, other, how, byte) in changes {
-                if bytes.is_empty() {
-                    break;
-                }
-                let (at, other) = (at.index(bytes.len()), other.index(bytes.len()));
-                let (from, to) = (at.min(other), at.max(other));
-                match how {
-                    0 => bytes[at] = byte,
-                    1 => bytes.insert(at, byte),
-                    2 => drop(bytes.drain(from..to)),
-                    _ => {
-                        let piece = bytes[from..to].to_vec();
-                        bytes.splice(at..at, piece);
-                    }
-                }
-            }
-            bytes
-        })
+    files
 }
 
 /// Gives everything to every parser; what reads is written and read again.
@@ -203,39 +161,12 @@ fn feed(bytes: &[u8]) {
     let _ = keys.unlock(&text, &ask);
 }
 
-fn run(strategy: &impl Strategy<Value = Vec<u8>>, share: u32) {
-    let seconds = std::env::var("KSAIL_FUZZ_SECONDS").ok();
-    let seconds: Option<u64> = seconds.and_then(|text| text.parse().ok());
-    let began = Instant::now();
-    let mut rounds = 0_u64;
-    loop {
-        let cases = if seconds.is_some() { 500 } else { 60 };
-        let config = Config {
-            cases,
-            failure_persistence: None,
-            ..Config::default()
-        };
-        TestRunner::new(config)
-            .run(strategy, |bytes| {
-                feed(&bytes);
-                Ok(())
-            })
-            .unwrap();
-        rounds += u64::from(cases);
-        let limit = seconds.map(|seconds| Duration::from_secs(seconds) / share);
-        if limit.is_none_or(|limit| began.elapsed() > limit) {
-            println!("{rounds} inputs");
-            return;
-        }
-    }
-}
-
 #[test]
 fn soups_of_meaningful_pieces_break_nothing() {
-    run(&soup(), 2);
+    fuzz::run(&fuzz::soup(WORDS), 2, |bytes| feed(&bytes));
 }
 
 #[test]
 fn damaged_files_break_nothing() {
-    run(&damaged(), 2);
+    fuzz::run(&fuzz::damaged(files()), 2, |bytes| feed(&bytes));
 }
