@@ -29,6 +29,9 @@ pub(super) fn edit_of(
     let (kind, name) = (Arc::clone(kind), target.name.clone());
     if call.method == Method::PUT {
         let value = noted_object_of(call, &kind.kind, &mut options.twice)?;
+        if kind.custom.is_some() && target.subresource != "scale" {
+            has_kind(call, &kind.kind, &value)?;
+        }
         let revision = value.reach("/metadata/resourceVersion");
         let free = revision.is_none_or(|revision| revision == "" || revision == "0");
         // Custom objects are never replaced without saying which revision the writer saw.
@@ -112,6 +115,23 @@ fn unreadable(call: &Call<'_>, wanted: &str, cause: &serde_json::Error) -> Statu
         "the object provided is unrecognized (must be of type {wanted}): couldn't get version/kind; json parse error: {} ({begin})",
         write::patch::json_error(cause)
     ))
+}
+
+/// Refuses a custom object that does not say what it is; of built-in ones the path is enough.
+pub(super) fn has_kind(call: &Call<'_>, wanted: &str, value: &Value) -> Result<(), Status> {
+    const SHOWN: usize = 30;
+    let kind = value.get("kind").and_then(Value::as_str);
+    if kind.is_some_and(|kind| !kind.is_empty()) {
+        return Ok(());
+    }
+    let text = String::from_utf8_lossy(&call.body);
+    let mut begin: String = text.chars().take(SHOWN).collect();
+    if begin.len() < text.len() {
+        begin.push_str(" ...");
+    }
+    Err(Status::bad_request(format!(
+        "the object provided is unrecognized (must be of type {wanted}): Object 'Kind' is missing in '{text}' ({begin})"
+    )))
 }
 
 /// Reads how to write, and in whose name.

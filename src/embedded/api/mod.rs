@@ -26,6 +26,7 @@ pub mod selector;
 pub mod status;
 mod subresource;
 mod tail;
+mod unfit;
 
 use bytes::Bytes;
 use http::request::Parts;

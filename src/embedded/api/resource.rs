@@ -6,14 +6,14 @@ use bytes::Bytes;
 use http::{Method, header};
 use serde_json::{Value, json};
 
-use super::input::{deletion_of, edit_of, noted_object_of, options_of};
+use super::input::{deletion_of, edit_of, has_kind, noted_object_of, options_of};
 use super::negotiate::{self, Form};
 use super::path::Target;
 use super::query::Query;
 use super::read::{self, Filter};
 use super::registry::{self, Kind};
 use super::status::Status;
-use super::{Answer, Call, follow, subresource};
+use super::{Answer, Call, follow, subresource, unfit};
 use crate::embedded::access::rbac::{self, Attempt};
 use crate::embedded::access::review;
 use crate::embedded::admission::conversion;
@@ -344,6 +344,9 @@ async fn written(call: &Call<'_>, kind: &Kind, written: write::Written) -> Resul
 async fn create(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<Answer, Status> {
     let mut options = options_of(call)?;
     let value = noted_object_of(call, &kind.kind, &mut options.twice)?;
+    if kind.custom.is_some() {
+        has_kind(call, &kind.kind, &value)?;
+    }
     let done = write::create(call.server, kind, &target.namespace, value, &options).await?;
     written(call, kind, done).await
 }
@@ -383,7 +386,8 @@ async fn update(call: &Call<'_>, kind: &Arc<Kind>, target: &Target) -> Result<An
         &options,
         &next,
     )
-    .await?;
+    .await
+    .map_err(|status| unfit::patched(call, status))?;
     written(call, kind, done).await
 }
 
