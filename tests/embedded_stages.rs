@@ -45,6 +45,7 @@ const PODS: &str = "/api/v1/namespaces/default/pods";
 fn users_stages_drive_pods_in_place_of_those_built_in() {
     on_a_cluster(1, |cluster| async move {
         create(&cluster, STAGES, json!({
+            "apiVersion": "kwok.x-k8s.io/v1alpha1", "kind": "Stage",
             "metadata": {"name": "pod-fails"},
             "spec": {
                 "resourceRef": {"apiGroup": "v1", "kind": "Pod"},
@@ -108,6 +109,7 @@ fn containers_print_what_logs_objects_say() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "one\ntwo\nthree\n").unwrap();
         create(&cluster, "/apis/kwok.x-k8s.io/v1alpha1/clusterlogs", json!({
+            "apiVersion": "kwok.x-k8s.io/v1alpha1", "kind": "ClusterLogs",
             "metadata": {"name": "all"},
             "spec": {"selector": {"matchNamespaces": ["default"]}, "logs": [{"containers": ["main"], "logsFile": file.path()}]},
         })).await;
