@@ -206,14 +206,14 @@ async fn create(
     match create_pod(context, object.namespace(), pod, NAME).await {
         Err(status) => {
             let message = format!("Error creating: {}", status.message);
-            event(true, "FailedCreate", message)
+            Event::of(NAME, "FailedCreate", message)
                 .tell(context, kind, object)
                 .await;
             Err(status)
         }
         Ok(pod) => {
             let message = format!("Created pod: {}", pod.name());
-            event(false, "SuccessfulCreate", message)
+            Event::of(NAME, "SuccessfulCreate", message)
                 .tell(context, kind, object)
                 .await;
             Ok(())
@@ -224,19 +224,10 @@ async fn create(
 async fn remove(context: &Context, kind: &Kind, object: &Object, pod: &Pod) -> Result<(), Status> {
     delete_pod(context, pod, NAME).await?;
     let message = format!("Deleted pod: {}", pod.object.name());
-    event(false, "SuccessfulDelete", message)
+    Event::of(NAME, "SuccessfulDelete", message)
         .tell(context, kind, object)
         .await;
     Ok(())
-}
-
-fn event(warning: bool, reason: &'static str, message: String) -> Event<'static> {
-    Event {
-        warning,
-        reason,
-        message,
-        source: NAME,
-    }
 }
 
 async fn tell(

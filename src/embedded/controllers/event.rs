@@ -20,7 +20,17 @@ pub(in crate::embedded) struct Event<'a> {
     pub(in crate::embedded) source: &'a str,
 }
 
-impl Event<'_> {
+impl<'a> Event<'a> {
+    /// An event that is a warning if its reason says that something failed.
+    pub(in crate::embedded) fn of(source: &'a str, reason: &'a str, message: String) -> Self {
+        Self {
+            warning: reason.starts_with("Failed"),
+            reason,
+            message,
+            source,
+        }
+    }
+
     /// Writes it down; the same again is counted. An event that cannot be written stops nothing.
     pub(in crate::embedded) async fn tell(self, context: &Context, kind: &Kind, object: &Object) {
         let Some(events) = context.server.kind("", "events") else {

@@ -190,14 +190,14 @@ async fn create(
         Err(status) if status.reason == "AlreadyExists" => Ok(()),
         Err(status) => {
             let message = format!("Create {} error: {}", said("failed"), status.message);
-            event(true, "FailedCreate", message)
+            Event::of(NAME, "FailedCreate", message)
                 .tell(context, kind, object)
                 .await;
             Err(status)
         }
         Ok(_) => {
             let message = format!("Create {}", said("successful"));
-            event(false, "SuccessfulCreate", message)
+            Event::of(NAME, "SuccessfulCreate", message)
                 .tell(context, kind, object)
                 .await;
             Ok(())
@@ -209,19 +209,10 @@ async fn remove(context: &Context, kind: &Kind, object: &Object, pod: &Pod) -> R
     delete_pod(context, pod, NAME).await?;
     let (name, set) = (pod.object.name(), object.name());
     let message = format!("Delete Pod {name} in StatefulSet {set} successful");
-    event(false, "SuccessfulDelete", message)
+    Event::of(NAME, "SuccessfulDelete", message)
         .tell(context, kind, object)
         .await;
     Ok(())
-}
-
-fn event(warning: bool, reason: &'static str, message: String) -> Event<'static> {
-    Event {
-        warning,
-        reason,
-        message,
-        source: NAME,
-    }
 }
 
 async fn ensure_claim(
