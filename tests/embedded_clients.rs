@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{Api, DeleteParams, PostParams};
@@ -49,51 +50,75 @@ async fn copy(source: Arc<ConfigMap>, client: Arc<kube::Client>) -> Result<Actio
 #[test]
 fn a_kube_controller_owns_and_cleans_up() {
     on_a_cluster(1, |cluster| async move {
-        let client = cluster.client();
-        let sources: Api<ConfigMap> = Api::default_namespaced(client.clone());
-        let copies: Api<Secret> = Api::default_namespaced(client.clone());
-        let controller = Controller::new(sources.clone(), watcher::Config::default())
-            .owns(copies.clone(), watcher::Config::default())
-            .run(
-                copy,
-                |_, _, _| Action::requeue(Duration::from_millis(10)),
-                Arc::new(client),
-            );
-        let task = tokio::spawn(controller.for_each(|_| async {}));
-        let source: ConfigMap = serde_json::from_value(
-            json!({"metadata": {"name": "source", "labels": {"copy": "true"}}}),
-        )
-        .unwrap();
-        sources
-            .create(&PostParams::default(), &source)
-            .await
-            .unwrap();
-        let there = |copy: Option<&Secret>| copy.is_some();
-        let first = await_condition(copies.clone(), "source", there).await;
-        let first = first.unwrap().unwrap();
-        let held = sources.get("source").await.unwrap();
-        assert_eq!(held.finalizers(), ["example.com/copied"]);
-        // What is owned comes back when somebody takes it away.
-        copies
-            .delete("source", &DeleteParams::default())
-            .await
-            .unwrap();
-        let uid = first.meta().uid.clone();
-        let other = |copy: Option<&Secret>| copy.is_some_and(|copy| copy.meta().uid != uid);
-        await_condition(copies.clone(), "source", other)
-            .await
-            .unwrap();
-        sources
-            .delete("source", &DeleteParams::default())
-            .await
-            .unwrap();
-        await_condition(copies, "source", |copy: Option<&Secret>| copy.is_none())
-            .await
-            .unwrap();
-        let left = sources.get_opt("source").await.unwrap();
-        assert!(left.is_none());
-        task.abort();
+        owns_and_cleans_up(cluster.client()).await;
+        // The same program says the same of a real server, if there is one to ask.
+        if let Ok(real) = std::env::var("KSAIL_TEST_REAL_KUBECONFIG") {
+            owns_and_cleans_up(client_of(Path::new(&real)).await).await;
+        }
     });
+}
+
+/// A client of the cluster that a kubeconfig with everything in it names.
+async fn client_of(kubeconfig: &Path) -> kube::Client {
+    let text = std::fs::read_to_string(kubeconfig).unwrap();
+    let value: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
+    let text = |at: &str| value.pointer(at).unwrap().as_str().unwrap().to_owned();
+    let data = |at: &str| {
+        let bytes = base64::engine::general_purpose::STANDARD.decode(text(at));
+        String::from_utf8(bytes.unwrap()).unwrap()
+    };
+    let access = ksail::world::Access {
+        server: text("/clusters/0/cluster/server"),
+        authority: data("/clusters/0/cluster/certificate-authority-data"),
+        certificate: data("/users/0/user/client-certificate-data"),
+        key: ksail::secret::Secret::new(data("/users/0/user/client-key-data")),
+    };
+    ksail::k8s::connect(&access).await.unwrap()
+}
+
+async fn owns_and_cleans_up(client: kube::Client) {
+    let sources: Api<ConfigMap> = Api::default_namespaced(client.clone());
+    let copies: Api<Secret> = Api::default_namespaced(client.clone());
+    let controller = Controller::new(sources.clone(), watcher::Config::default())
+        .owns(copies.clone(), watcher::Config::default())
+        .run(
+            copy,
+            |_, _, _| Action::requeue(Duration::from_millis(10)),
+            Arc::new(client),
+        );
+    let task = tokio::spawn(controller.for_each(|_| async {}));
+    let source: ConfigMap =
+        serde_json::from_value(json!({"metadata": {"name": "source", "labels": {"copy": "true"}}}))
+            .unwrap();
+    sources
+        .create(&PostParams::default(), &source)
+        .await
+        .unwrap();
+    let there = |copy: Option<&Secret>| copy.is_some();
+    let first = await_condition(copies.clone(), "source", there).await;
+    let first = first.unwrap().unwrap();
+    let held = sources.get("source").await.unwrap();
+    assert_eq!(held.finalizers(), ["example.com/copied"]);
+    // What is owned comes back when somebody takes it away.
+    copies
+        .delete("source", &DeleteParams::default())
+        .await
+        .unwrap();
+    let uid = first.meta().uid.clone();
+    let other = |copy: Option<&Secret>| copy.is_some_and(|copy| copy.meta().uid != uid);
+    await_condition(copies.clone(), "source", other)
+        .await
+        .unwrap();
+    sources
+        .delete("source", &DeleteParams::default())
+        .await
+        .unwrap();
+    await_condition(copies, "source", |copy: Option<&Secret>| copy.is_none())
+        .await
+        .unwrap();
+    let left = sources.get_opt("source").await.unwrap();
+    assert!(left.is_none());
+    task.abort();
 }
 
 /// Serves a cluster and gives its kubeconfig's path to a client; what is printed comes with a failure.
