@@ -32,10 +32,14 @@ pub async fn run(server: &Server) -> Result<(), Status> {
     // Only in a cluster that is new: whoever took a role away had a reason.
     let roles = server.kind("rbac.authorization.k8s.io", "clusterroles");
     if roles.is_some_and(|roles| server.list(&roles, "").objects.is_empty()) {
-        for (group, plural, value) in packed()? {
-            if let Some(kind) = server.kind(&group, &plural) {
+        let text = packed()?;
+        for line in text.lines() {
+            let (group, plural, value) = object(line).ok_or_else(broken)?;
+            if let Some(kind) = server.kind(group, plural) {
                 server.create(&kind, "", value, &options).await?;
             }
+            // Hardly any of them is ever looked at, so none is kept ready for that.
+            server.store().cool();
         }
     }
     Ok(())
@@ -62,27 +66,27 @@ fn objects() -> Vec<(&'static str, &'static str, &'static str, Value)> {
     all
 }
 
-/// Group, plural and object of each that is kept packed.
-fn packed() -> Result<Vec<(String, String, Value)>, Status> {
-    let broken = || {
-        Status::new(
-            500,
-            "InternalError",
-            "the first objects of a cluster cannot be read",
-        )
-    };
+/// The lines of what is kept packed.
+fn packed() -> Result<String, Status> {
     let mut text = String::new();
     flate2::read::GzDecoder::new(PACKED)
         .read_to_string(&mut text)
         .map_err(|_| broken())?;
-    let each = text.lines().map(|line| {
-        let mut parts = line.splitn(3, ' ');
-        let (group, plural, value) = (parts.next()?, parts.next()?, parts.next()?);
-        let mut value: Value = serde_json::from_str(value).ok()?;
-        date(&mut value);
-        Some((group.to_owned(), plural.to_owned(), value))
-    });
-    each.collect::<Option<_>>().ok_or_else(broken)
+    Ok(text)
+}
+
+fn broken() -> Status {
+    let message = "the first objects of a cluster cannot be read";
+    Status::new(500, "InternalError", message)
+}
+
+/// Group, plural and object of a line.
+fn object(line: &str) -> Option<(&str, &str, Value)> {
+    let mut parts = line.splitn(3, ' ');
+    let (group, plural, value) = (parts.next()?, parts.next()?, parts.next()?);
+    let mut value: Value = serde_json::from_str(value).ok()?;
+    date(&mut value);
+    Some((group, plural, value))
 }
 
 /// Says of conditions that they are so from now on.
@@ -101,14 +105,15 @@ fn date(value: &mut Value) {
 
 #[cfg(test)]
 mod tests {
-    use super::packed;
+    use super::{object, packed};
 
     #[test]
     fn what_is_packed_can_be_read() {
-        let all = packed().unwrap();
+        let text = packed().unwrap();
+        let all: Vec<_> = text.lines().map(|line| object(line).unwrap()).collect();
         let there = |plural: &str, name: &str| {
             all.iter()
-                .any(|(_, of, value)| of == plural && value["metadata"]["name"] == name)
+                .any(|(_, of, value)| *of == plural && value["metadata"]["name"] == name)
         };
         assert!(there("clusterroles", "cluster-admin"));
         assert!(there("priorityclasses", "system-node-critical"));
