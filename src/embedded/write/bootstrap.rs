@@ -38,8 +38,6 @@ pub async fn run(server: &Server) -> Result<(), Status> {
             if let Some(kind) = server.kind(group, plural) {
                 server.create(&kind, "", value, &options).await?;
             }
-            // Hardly any of them is ever looked at, so none is kept ready for that.
-            server.store().cool();
         }
     }
     Ok(())
