@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
 
 use super::Maker;
 use crate::diag::codes::docker::{NAME_TAKEN, NO_CONTAINER};
@@ -109,8 +109,13 @@ impl Job<'_> {
             self.engine.networks(&label),
             self.engine.volumes(&label)
         )?;
-        try_join_all(all.iter().map(|one| self.engine.remove(&one.id))).await?;
-        let networks = networks.keys().map(|name| self.engine.remove_network(name));
+        let own: BTreeSet<&str> = networks.keys().map(String::as_str).collect();
+        tokio::try_join!(
+            try_join_all(all.iter().map(|one| self.engine.remove(&one.id))),
+            self.dissolve(&all, &own)
+        )?;
+        let left = self.engine.networks(&label).await?;
+        let networks = left.keys().map(|name| self.engine.remove_network(name));
         let volumes = volumes.keys().map(|name| self.engine.remove_volume(name));
         tokio::try_join!(
             try_join_all(networks),
@@ -118,6 +123,20 @@ impl Job<'_> {
             self.leave(&all)
         )?;
         self.maker.clean(self).await
+    }
+
+    /// Takes containers out of networks and removes these. An engine takes one container after the other out of a
+    /// network and mostly waits for the kernel meanwhile: done while their processes end, it takes no time of its own.
+    async fn dissolve(&self, containers: &[Listed], networks: &BTreeSet<&str>) -> Result<()> {
+        let both = containers.iter().flat_map(|one| {
+            let joined = one.networks.iter().map(String::as_str);
+            let own = joined.filter(|network| networks.contains(network));
+            own.map(|network| self.engine.disconnect_network(network, &one.id))
+        });
+        // A container that ends at this moment may refuse: its removal takes it out as well.
+        join_all(both).await;
+        try_join_all(networks.iter().map(|name| self.engine.remove_network(name))).await?;
+        Ok(())
     }
 
     /// Removes the networks of the user's naming that these containers were in, if ksail made them and nobody else is in

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::folder::Files;
+use crate::secret::Secret;
 use crate::spec::{Spec, Tree};
 use crate::step::{Attachment, Container, File, Port, Restart};
 
@@ -155,6 +156,15 @@ pub(super) fn arguments(name: &str, component: &str) -> Vec<String> {
     own
 }
 
+/// The environment of a component. A control plane that starts is bound by the processor, and a fifth of what it does is
+/// collecting garbage: with twice the room it does that half as often. What etcd holds is too little to matter.
+pub(super) fn environment(component: &str) -> &'static [(&'static str, &'static str)] {
+    match component {
+        "etcd" => &[],
+        _ => &[("GOGC", "200")],
+    }
+}
+
 /// What a component needs to run before it.
 pub(super) fn links(component: &str) -> &'static [&'static str] {
     match component {
@@ -229,6 +239,10 @@ pub(super) fn containers(
                 image: images.get(component).cloned().unwrap_or_default(),
                 entrypoint: Some(vec![program(component).into()]),
                 command: Some(arguments(name, component)),
+                env: environment(component)
+                    .iter()
+                    .map(|(name, value)| ((*name).into(), Some(Secret::new(*value))))
+                    .collect(),
                 labels,
                 networks: vec![Attachment {
                     network: project.clone(),

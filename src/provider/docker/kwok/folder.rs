@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::components::{
-    COMPONENTS, Images, arguments, container_name, links, mounts, port, program, project,
+    COMPONENTS, Images, arguments, container_name, environment, links, mounts, port, program, project,
 };
 use super::keys;
 use crate::diag::codes::docker::{FOREIGN_FILE, PORT_TAKEN};
@@ -266,10 +266,15 @@ impl Folder {
                     .into_iter()
                     .map(|(file, path)| json!({ "hostPath": self.path(file), "mountPath": path, "readOnly": true }))
                     .collect();
+                let envs: Vec<Value> = environment(component)
+                    .iter()
+                    .map(|(name, value)| json!({ "name": name, "value": value }))
+                    .collect();
                 json!({
                     "name": component, "image": images.get(component), "version": tag(component).trim_start_matches('v'),
                     "command": [program(component)], "args": arguments(&self.name, component),
-                    "links": links(component), "ports": [open], "volumes": volumes, "workDir": self.root,
+                    "links": links(component), "ports": [open], "volumes": volumes, "envs": envs,
+                    "workDir": self.root,
                 })
             })
             .collect();
