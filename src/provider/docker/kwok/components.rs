@@ -104,6 +104,8 @@ pub(super) fn arguments(name: &str, component: &str) -> Vec<String> {
             // The only member waits for nobody's vote: without these it stands still for most of a second at its start.
             "--heartbeat-interval=20".into(),
             "--election-timeout=100".into(),
+            // As kind has it: what was written outlives every process, and a crash of the whole machine may cost it.
+            "--unsafe-no-fsync".into(),
         ],
         "kube-apiserver" => vec![
             "--etcd-prefix=/registry".into(),

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::components::{
-    COMPONENTS, Images, arguments, container_name, environment, links, mounts, port, program, project,
+    COMPONENTS, Images, arguments, container_name, environment, links, mounts, port, program,
+    project,
 };
 use super::keys;
 use crate::diag::codes::docker::{FOREIGN_FILE, PORT_TAKEN};
