@@ -1,6 +1,5 @@
 //! Who asks, and whether they may.
 
-pub(super) mod escalation;
 pub mod rbac;
 pub(super) mod review;
 pub mod token;

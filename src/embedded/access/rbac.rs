@@ -5,6 +5,9 @@ use serde_json::Value;
 use super::User;
 use crate::embedded::server::Server;
 
+/// The group of roles and bindings.
+pub(in crate::embedded) const GROUP: &str = "rbac.authorization.k8s.io";
+
 /// What somebody wants to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attempt {
@@ -25,7 +28,7 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    fn full_resource(&self) -> String {
+    pub(in crate::embedded) fn full_resource(&self) -> String {
         match self.subresource.as_str() {
             "" => self.resource.clone(),
             part => format!("{}/{part}", self.resource),
@@ -68,7 +71,7 @@ fn has(rule: &Value, name: &str, wanted: &str) -> bool {
 }
 
 /// Whether a rule allows an attempt.
-fn allows(rule: &Value, attempt: &Attempt) -> bool {
+pub(in crate::embedded) fn allows(rule: &Value, attempt: &Attempt) -> bool {
     if !has(rule, "verbs", &attempt.verb) {
         return false;
     }
@@ -106,9 +109,32 @@ fn is_about(subject: &Value, namespace: &str, user: &User) -> bool {
     }
 }
 
+/// Of which kind the role is that a binding refers to.
+pub(in crate::embedded) fn plural_of(reference: &Value) -> &'static str {
+    match text(reference, "kind") {
+        "ClusterRole" => "clusterroles",
+        _ => "roles",
+    }
+}
+
+/// The rules of the role that a binding in a namespace refers to; `None` if there is no such role.
+pub(in crate::embedded) fn rules_of(
+    server: &Server,
+    reference: &Value,
+    namespace: &str,
+) -> Option<Vec<Value>> {
+    let plural = plural_of(reference);
+    let place = match plural {
+        "roles" => namespace,
+        _ => "",
+    };
+    let kind = server.kind(GROUP, plural)?;
+    let role = server.get(&kind, place, text(reference, "name"))?;
+    Some(list(&role.value(), "rules").cloned().collect())
+}
+
 /// The rules that a user has: in the cluster, and in a namespace.
 pub fn rules(server: &Server, user: &User, namespace: &str) -> Vec<Value> {
-    const GROUP: &str = "rbac.authorization.k8s.io";
     let mut rules = Vec::new();
     let mut collect = |plural: &str, place: &str| {
         let Some(kind) = server.kind(GROUP, plural) else {
@@ -122,16 +148,7 @@ pub fn rules(server: &Server, user: &User, namespace: &str) -> Vec<Value> {
             let Some(role) = binding.get("roleRef") else {
                 continue;
             };
-            let (plural, place) = match text(role, "kind") {
-                "ClusterRole" => ("clusterroles", ""),
-                _ => ("roles", place),
-            };
-            let found = server
-                .kind(GROUP, plural)
-                .and_then(|kind| server.get(&kind, place, text(role, "name")));
-            if let Some(role) = found {
-                rules.extend(list(&role.value(), "rules").cloned());
-            }
+            rules.extend(rules_of(server, role, place).unwrap_or_default());
         }
     };
     collect("clusterrolebindings", "");

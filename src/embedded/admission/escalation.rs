@@ -4,37 +4,25 @@
 
 use serde_json::{Map, Value, json};
 
-use super::User;
-use super::rbac::{self, Attempt, list, text};
-use crate::embedded::api::registry::Kind;
+use super::{Request, list, text};
+use crate::embedded::access::rbac::{self, Attempt};
 use crate::embedded::api::status::Status;
-use crate::embedded::server::Server;
-
-const GROUP: &str = "rbac.authorization.k8s.io";
-
-/// What somebody writes, and where.
-pub(in crate::embedded) struct Grant<'a> {
-    pub(in crate::embedded) server: &'a Server,
-    pub(in crate::embedded) user: &'a User,
-    pub(in crate::embedded) kind: &'a Kind,
-    pub(in crate::embedded) namespace: &'a str,
-    pub(in crate::embedded) name: &'a str,
-}
 
 /// Refuses a role or a binding that gives more than its author has.
-pub(in crate::embedded) fn check(
-    grant: &Grant<'_>,
+pub(super) fn check(
+    request: &Request<'_>,
     before: Option<&Value>,
     value: &Value,
 ) -> Result<(), Status> {
-    if grant.kind.group != GROUP || grant.user.is_in("system:masters") {
+    let (server, kind, user) = (request.server, request.kind, &request.options.user);
+    if kind.group != rbac::GROUP || user.is_in("system:masters") {
         return Ok(());
     }
     let same = |field: &str| before.is_some_and(|before| before.get(field) == value.get(field));
-    let rules = match grant.kind.plural.as_str() {
+    let rules = match kind.plural.as_str() {
         "roles" | "clusterroles" => {
             if same("rules") && same("aggregationRule")
-                || may(grant, "escalate", &grant.kind.plural, grant.name)
+                || may(request, "escalate", &kind.plural, request.name)
             {
                 return Ok(());
             }
@@ -44,47 +32,47 @@ pub(in crate::embedded) fn check(
             {
                 // Anything may come together in it.
                 true => everything(),
-                false => list(value, "rules").cloned().collect(),
+                false => list(value, "/rules").cloned().collect(),
             }
         }
         _ => {
             let role = value.get("roleRef").unwrap_or(&Value::Null);
-            let plural = match text(role, "kind") {
-                "ClusterRole" => "clusterroles",
-                _ => "roles",
-            };
-            if same("roleRef") && same("subjects") || may(grant, "bind", plural, text(role, "name"))
-            {
+            let (plural, name) = (rbac::plural_of(role), text(role, "/name"));
+            if same("roleRef") && same("subjects") || may(request, "bind", plural, name) {
                 return Ok(());
             }
-            rules_of(grant, plural, text(role, "name"))?
+            let Some(kind) = server.kind(rbac::GROUP, plural) else {
+                return Ok(());
+            };
+            rbac::rules_of(server, role, request.namespace)
+                .ok_or_else(|| Status::not_found(&kind, name))?
         }
     };
-    let held = rbac::rules(grant.server, grant.user, grant.namespace);
+    let held = rbac::rules(server, user, request.namespace);
     let missing = missing(&held, &rules);
     if missing.is_empty() {
         return Ok(());
     }
-    let groups: Vec<String> = grant.user.groups.iter().map(|g| format!("{g:?}")).collect();
+    let groups: Vec<String> = user.groups.iter().map(|g| format!("{g:?}")).collect();
     let why = format!(
         "user {:?} (groups=[{}]) is attempting to grant RBAC permissions not currently held:\n{}",
-        grant.user.name,
+        user.name,
         groups.join(" "),
         missing.join("\n")
     );
-    Err(Status::forbidden(grant.kind, grant.name, &why))
+    Err(Status::forbidden(kind, request.name, &why))
 }
 
-fn may(grant: &Grant<'_>, verb: &str, plural: &str, name: &str) -> bool {
+fn may(request: &Request<'_>, verb: &str, plural: &str, name: &str) -> bool {
     let attempt = Attempt {
         verb: verb.to_owned(),
-        group: GROUP.to_owned(),
+        group: rbac::GROUP.to_owned(),
         resource: plural.to_owned(),
-        namespace: grant.namespace.to_owned(),
+        namespace: request.namespace.to_owned(),
         name: name.to_owned(),
         ..Attempt::default()
     };
-    rbac::may(grant.server, grant.user, &attempt)
+    rbac::may(request.server, &request.options.user, &attempt)
 }
 
 fn everything() -> Vec<Value> {
@@ -94,121 +82,61 @@ fn everything() -> Vec<Value> {
     ]
 }
 
-/// What the role of a binding allows.
-fn rules_of(grant: &Grant<'_>, plural: &str, name: &str) -> Result<Vec<Value>, Status> {
-    let Some(kind) = grant.server.kind(GROUP, plural) else {
-        return Ok(Vec::new());
-    };
-    let place = match plural {
-        "roles" => grant.namespace,
-        _ => "",
-    };
-    match grant.server.get(&kind, place, name) {
-        Some(role) => Ok(list(&role.value(), "rules").cloned().collect()),
-        None => Err(Status::not_found(&kind, name)),
-    }
+fn words<'a>(rule: &'a Value, at: &str) -> impl Iterator<Item = &'a str> {
+    list(rule, at).filter_map(Value::as_str)
 }
 
-/// A right that cannot be taken apart: one verb on one resource or path.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Right {
-    group: String,
-    resource: String,
-    name: Option<String>,
-    path: Option<String>,
-    verb: String,
-}
-
-fn words<'a>(rule: &'a Value, field: &str) -> impl Iterator<Item = &'a str> {
-    list(rule, field).filter_map(Value::as_str)
-}
-
-/// A rule, taken apart.
-fn rights(rule: &Value) -> Vec<Right> {
-    let names: Vec<Option<&str>> = match list(rule, "resourceNames").next() {
-        Some(_) => words(rule, "resourceNames").map(Some).collect(),
-        None => vec![None],
+/// A rule, taken apart: one verb on one resource or path each. Without a name it is about all objects.
+fn rights(rule: &Value) -> Vec<Attempt> {
+    let names: Vec<&str> = match list(rule, "/resourceNames").next() {
+        Some(_) => words(rule, "/resourceNames").collect(),
+        None => vec![""],
     };
     let mut out = Vec::new();
-    for verb in words(rule, "verbs") {
-        for group in words(rule, "apiGroups") {
-            for resource in words(rule, "resources") {
-                out.extend(names.iter().map(|name| Right {
+    for verb in words(rule, "/verbs") {
+        for group in words(rule, "/apiGroups") {
+            for resource in words(rule, "/resources") {
+                let (resource, part) = resource.split_once('/').unwrap_or((resource, ""));
+                out.extend(names.iter().map(|name| Attempt {
+                    verb: verb.to_owned(),
                     group: group.to_owned(),
                     resource: resource.to_owned(),
-                    name: name.map(str::to_owned),
-                    path: None,
-                    verb: verb.to_owned(),
+                    subresource: part.to_owned(),
+                    name: (*name).to_owned(),
+                    ..Attempt::default()
                 }));
             }
         }
-        out.extend(words(rule, "nonResourceURLs").map(|path| Right {
-            group: String::new(),
-            resource: String::new(),
-            name: None,
-            path: Some(path.to_owned()),
+        out.extend(words(rule, "/nonResourceURLs").map(|path| Attempt {
             verb: verb.to_owned(),
+            path: path.to_owned(),
+            ..Attempt::default()
         }));
     }
     out
 }
 
-/// Whether a rule that somebody has gives a right.
-fn gives(rule: &Value, right: &Right) -> bool {
-    let has = |field: &str, wanted: &str| words(rule, field).any(|w| w == "*" || w == wanted);
-    if !has("verbs", &right.verb) {
-        return false;
-    }
-    if let Some(path) = &right.path {
-        return words(rule, "nonResourceURLs").any(|url| match url.strip_suffix('*') {
-            Some(start) => path.starts_with(start),
-            None => url == path,
-        });
-    }
-    let part = right
-        .resource
-        .split_once('/')
-        .map(|(_, part)| format!("*/{part}"));
-    let named = match list(rule, "resourceNames").next() {
-        None => true,
-        Some(_) => right
-            .name
-            .as_deref()
-            .is_some_and(|name| words(rule, "resourceNames").any(|n| n == name)),
-    };
-    let resource = has("resources", &right.resource)
-        || part.is_some_and(|part| words(rule, "resources").any(|own| own == part));
-    has("apiGroups", &right.group) && resource && named
-}
-
 /// The rights of rules that nothing held gives, written as the API writes rules.
 fn missing(held: &[Value], wanted: &[Value]) -> Vec<String> {
     let all = wanted.iter().flat_map(rights);
-    let lacking = all.filter(|right| !held.iter().any(|rule| gives(rule, right)));
+    let lacking = all.filter(|right| !held.iter().any(|rule| rbac::allows(rule, right)));
     // Verbs on the same resource are told together.
     let mut verbs: Map<String, Value> = Map::new();
     let mut said = Vec::new();
     for right in lacking {
-        let place = match (&right.path, &right.name) {
-            (Some(path), _) => {
-                said.push(format!(
-                    "{{NonResourceURLs:[{path:?}], Verbs:[{:?}]}}",
-                    right.verb
-                ));
-                continue;
-            }
-            (None, None) => format!(
-                "APIGroups:[{:?}], Resources:[{:?}]",
-                right.group, right.resource
-            ),
-            (None, Some(name)) => format!(
-                "APIGroups:[{:?}], Resources:[{:?}], ResourceNames:[{name:?}]",
-                right.group, right.resource
-            ),
-        };
+        let (group, resource, verb) = (&right.group, right.full_resource(), &right.verb);
+        if resource.is_empty() {
+            let path = &right.path;
+            said.push(format!("{{NonResourceURLs:[{path:?}], Verbs:[{verb:?}]}}"));
+            continue;
+        }
+        let mut place = format!("APIGroups:[{group:?}], Resources:[{resource:?}]");
+        if !right.name.is_empty() {
+            place += &format!(", ResourceNames:[{:?}]", right.name);
+        }
         let list = verbs.entry(place).or_insert_with(|| json!([]));
         if let Some(list) = list.as_array_mut() {
-            list.push(right.verb.into());
+            list.push(verb.as_str().into());
         }
     }
     said.extend(verbs.into_iter().map(|(place, verbs)| {

@@ -5,6 +5,7 @@
 //! | `matching` | which requests a policy or a hook is about |
 //! | `policy`, `policy_check` | ValidatingAdmissionPolicies: evaluating them, and whether they make sense |
 //! | `hooks`, `caller` | webhooks: in which order and with which outcome, and the call itself |
+//! | `escalation` | nobody gives rights that he does not have |
 //! | `limits`, `quota`, `security` | LimitRanges, ResourceQuotas, Pod Security labels |
 //! | `review` | what a request looks like to hooks and expressions |
 //!
@@ -13,6 +14,7 @@
 
 mod caller;
 pub(super) mod conversion;
+mod escalation;
 mod hooks;
 pub(super) mod limits;
 mod matching;
@@ -28,7 +30,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use serde_json::Value;
 
-use super::access::escalation::{self, Grant};
 use super::api::registry::Kind;
 use super::api::status::Status;
 use super::server::Server;
@@ -137,14 +138,7 @@ pub(super) async fn validate(
 ) -> Result<(), Status> {
     let (server, kind) = (request.server, request.kind);
     if let Some(value) = value {
-        let grant = Grant {
-            server,
-            user: &request.options.user,
-            kind,
-            namespace: request.namespace,
-            name: request.name,
-        };
-        escalation::check(&grant, before, value)?;
+        escalation::check(request, before, value)?;
     }
     if kind.group == GROUP {
         return Ok(());
