@@ -28,6 +28,7 @@ pub mod access;
 mod admission;
 pub mod api;
 pub mod audit;
+mod canonical;
 mod cel;
 mod controllers;
 pub mod home;

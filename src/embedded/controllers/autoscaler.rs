@@ -120,12 +120,11 @@ impl Controller for Autoscalers {
             .await?;
         json_patch::merge(&mut status, &json!({"lastScaleTime": write::now()}));
         set_status(context, &kind, &object, status, NAME).await?;
-        let event = Event {
-            warning: false,
-            reason: "SuccessfulRescale",
-            message: format!("New size: {wanted}; reason: {why}"),
-            source: NAME,
-        };
+        let event = Event::normal(
+            NAME,
+            "SuccessfulRescale",
+            format!("New size: {wanted}; reason: {why}"),
+        );
         event.tell(context, &kind, &object).await;
         Ok(Next::Done)
     }

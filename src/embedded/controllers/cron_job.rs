@@ -82,12 +82,11 @@ async fn run_due(
         name => TimeZone::get(name).unwrap_or(TimeZone::UTC),
     };
     let Some(schedule) = Schedule::parse(text(&value, "/spec/schedule")) else {
-        let event = Event {
-            warning: true,
-            reason: "UnparseableSchedule",
-            message: format!("Unparseable schedule: {}", text(&value, "/spec/schedule")),
-            source: NAME,
-        };
+        let event = Event::warning(
+            NAME,
+            "UnparseableSchedule",
+            format!("Unparseable schedule: {}", text(&value, "/spec/schedule")),
+        );
         event.tell(context, kind, object).await;
         return Ok((None, None));
     };
@@ -167,12 +166,7 @@ async fn run_due(
         Err(status) if status.reason != "AlreadyExists" => return Err(status),
         Err(_) => {}
         Ok(_) => {
-            let event = Event {
-                warning: false,
-                reason: "SuccessfulCreate",
-                message: format!("Created job {name}"),
-                source: NAME,
-            };
+            let event = Event::normal(NAME, "SuccessfulCreate", format!("Created job {name}"));
             event.tell(context, kind, object).await;
         }
     }

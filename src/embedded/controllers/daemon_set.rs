@@ -203,28 +203,16 @@ async fn create(
             "spec": {"affinity": {"nodeAffinity": only_here}},
         }),
     );
-    match create_pod(context, object.namespace(), pod, NAME).await {
-        Err(status) => {
-            let message = format!("Error creating: {}", status.message);
-            Event::of(NAME, "FailedCreate", message)
-                .tell(context, kind, object)
-                .await;
-            Err(status)
-        }
-        Ok(pod) => {
-            let message = format!("Created pod: {}", pod.name());
-            Event::of(NAME, "SuccessfulCreate", message)
-                .tell(context, kind, object)
-                .await;
-            Ok(())
-        }
-    }
+    let made = create_pod(context, object.namespace(), pod, NAME).await;
+    Event::of_creation(NAME, &made)
+        .tell(context, kind, object)
+        .await;
+    made.map(|_| ())
 }
 
 async fn remove(context: &Context, kind: &Kind, object: &Object, pod: &Pod) -> Result<(), Status> {
     delete_pod(context, pod, NAME).await?;
-    let message = format!("Deleted pod: {}", pod.object.name());
-    Event::of(NAME, "SuccessfulDelete", message)
+    Event::of_deletion(NAME, &pod.object)
         .tell(context, kind, object)
         .await;
     Ok(())

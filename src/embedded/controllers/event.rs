@@ -1,34 +1,66 @@
 //! Events: what controllers tell people.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::Context;
 use crate::embedded::api::registry::Kind;
+use crate::embedded::api::status::Status;
 use crate::embedded::reach::Reach as _;
 use crate::embedded::store::Object;
 use crate::embedded::write::{self, Options, Part};
 
 /// Something worth telling about an object.
 pub(in crate::embedded) struct Event<'a> {
-    /// Whether it is a warning.
-    pub(in crate::embedded) warning: bool,
+    warning: bool,
     /// Such as `SuccessfulCreate`.
-    pub(in crate::embedded) reason: &'a str,
+    reason: &'a str,
     /// For people.
-    pub(in crate::embedded) message: String,
+    message: String,
     /// Who tells.
-    pub(in crate::embedded) source: &'a str,
+    source: &'a str,
 }
 
 impl<'a> Event<'a> {
-    /// An event that is a warning if its reason says that something failed.
-    pub(in crate::embedded) fn of(source: &'a str, reason: &'a str, message: String) -> Self {
+    /// Something that went as it should.
+    pub(in crate::embedded) fn normal(source: &'a str, reason: &'a str, message: String) -> Self {
         Self {
-            warning: reason.starts_with("Failed"),
+            warning: false,
             reason,
             message,
             source,
         }
+    }
+
+    /// Something that somebody should look at.
+    pub(in crate::embedded) fn warning(source: &'a str, reason: &'a str, message: String) -> Self {
+        Self {
+            warning: true,
+            ..Self::normal(source, reason, message)
+        }
+    }
+
+    /// That a pod was made, or why it was not.
+    pub(super) fn of_creation(source: &'a str, made: &Result<Arc<Object>, Status>) -> Self {
+        match made {
+            Ok(pod) => Self::normal(
+                source,
+                "SuccessfulCreate",
+                format!("Created pod: {}", pod.name()),
+            ),
+            Err(status) => Self::warning(
+                source,
+                "FailedCreate",
+                format!("Error creating: {}", status.message),
+            ),
+        }
+    }
+
+    /// That a pod was removed.
+    pub(super) fn of_deletion(source: &'a str, pod: &Object) -> Self {
+        let message = format!("Deleted pod: {}", pod.name());
+        Self::normal(source, "SuccessfulDelete", message)
     }
 
     /// Writes it down; the same again is counted. An event that cannot be written stops nothing.

@@ -140,12 +140,11 @@ async fn evict(context: &Context, pod: &Object) -> Result<(), Status> {
     let kind = context.kind("", "pods")?;
     let options = Options::controller(NAME);
     let (namespace, name) = (pod.namespace(), pod.name());
-    let event = Event {
-        warning: false,
-        reason: "TaintManagerEviction",
-        message: format!("Marking for deletion Pod {namespace}/{name}"),
-        source: NAME,
-    };
+    let event = Event::normal(
+        NAME,
+        "TaintManagerEviction",
+        format!("Marking for deletion Pod {namespace}/{name}"),
+    );
     event.tell(context, &kind, pod).await;
     let now = write::now();
     let edit = |value: &mut Value| {

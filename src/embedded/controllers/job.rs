@@ -247,15 +247,11 @@ impl Job<'_> {
             &mut pod,
             &json!({"metadata": {"generateName": format!("{base}-")}}),
         );
-        let made = create_pod(self.context, self.object.namespace(), pod, NAME).await?;
-        let event = Event {
-            warning: false,
-            reason: "SuccessfulCreate",
-            message: format!("Created pod: {}", made.name()),
-            source: NAME,
-        };
-        event.tell(self.context, self.kind, self.object).await;
-        Ok(())
+        let made = create_pod(self.context, self.object.namespace(), pod, NAME).await;
+        Event::of_creation(NAME, &made)
+            .tell(self.context, self.kind, self.object)
+            .await;
+        made.map(|_| ())
     }
 
     fn free_index(&self) -> Option<i64> {
@@ -293,19 +289,9 @@ impl Job<'_> {
         };
         self.tell(false, &[condition(before), condition(kind)])
             .await?;
-        let event = Event {
-            warning: kind == "Failed",
-            reason: if kind == "Failed" {
-                reason
-            } else {
-                "Completed"
-            },
-            message: if kind == "Failed" {
-                message.to_owned()
-            } else {
-                "Job completed".to_owned()
-            },
-            source: NAME,
+        let event = match kind {
+            "Failed" => Event::warning(NAME, reason, message.to_owned()),
+            _ => Event::normal(NAME, "Completed", "Job completed".to_owned()),
         };
         event.tell(self.context, self.kind, self.object).await;
         Ok(Next::Done)

@@ -52,12 +52,11 @@ impl Controller for LoadBalancers {
                 let ingress = json!([{"ip": address, "ipMode": "VIP"}]);
                 let status = json!({"loadBalancer": {"ingress": ingress}});
                 set_status(context, &kind, &object, status, NAME).await?;
-                let event = Event {
-                    warning: false,
-                    reason: "EnsuredLoadBalancer",
-                    message: "Ensured load balancer".to_owned(),
-                    source: NAME,
-                };
+                let event = Event::normal(
+                    NAME,
+                    "EnsuredLoadBalancer",
+                    "Ensured load balancer".to_owned(),
+                );
                 event.tell(context, &kind, &object).await;
             }
             (false, true) => {

@@ -285,12 +285,11 @@ async fn give_up(context: &Context, node: &Object) -> Result<(), Status> {
     server
         .modify(&kind, "", node.name(), Part::Status, &options, &edit)
         .await?;
-    let event = Event {
-        warning: false,
-        reason: "NodeNotReady",
-        message: format!("Node {} status is now: NodeNotReady", node.name()),
-        source: NAME,
-    };
+    let event = Event::normal(
+        NAME,
+        "NodeNotReady",
+        format!("Node {} status is now: NodeNotReady", node.name()),
+    );
     event.tell(context, &kind, node).await;
     Ok(())
 }
@@ -338,12 +337,7 @@ async fn mark_pods(context: &Context, node: &Object, ready: bool) -> Result<(), 
             .modify(&kind, namespace, name, Part::Status, &options, &edit)
             .await?;
         if !ready {
-            let event = Event {
-                warning: true,
-                reason: "NodeNotReady",
-                message: "Node is not ready".to_owned(),
-                source: NAME,
-            };
+            let event = Event::warning(NAME, "NodeNotReady", "Node is not ready".to_owned());
             event.tell(context, &kind, &pod.object).await;
         }
     }

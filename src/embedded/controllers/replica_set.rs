@@ -121,27 +121,10 @@ impl ReplicaSets {
                 &json!({"metadata": {"generateName": format!("{}-", object.name())}}),
             );
             let made = create_pod(context, object.namespace(), pod, self.name).await;
-            let (warning, reason, message) = match &made {
-                Ok(pod) => (
-                    false,
-                    "SuccessfulCreate",
-                    format!("Created pod: {}", pod.name()),
-                ),
-                Err(status) => (
-                    true,
-                    "FailedCreate",
-                    format!("Error creating: {}", status.message),
-                ),
-            };
-            let source = self.name;
-            if told || warning {
-                let event = Event {
-                    warning,
-                    reason,
-                    message,
-                    source,
-                };
-                event.tell(context, kind, object).await;
+            if told || made.is_err() {
+                Event::of_creation(self.name, &made)
+                    .tell(context, kind, object)
+                    .await;
             }
             made?;
         }
@@ -151,14 +134,9 @@ impl ReplicaSets {
             for pod in doomed.iter().take((active.len() - wanted).min(BATCH)) {
                 delete_pod(context, pod, self.name).await?;
                 if told {
-                    let message = format!("Deleted pod: {}", pod.object.name());
-                    let event = Event {
-                        warning: false,
-                        reason: "SuccessfulDelete",
-                        message,
-                        source: self.name,
-                    };
-                    event.tell(context, kind, object).await;
+                    Event::of_deletion(self.name, &pod.object)
+                        .tell(context, kind, object)
+                        .await;
                 }
             }
         }

@@ -8,6 +8,7 @@ use super::Context;
 use super::owned::{is_of, number, owner_reference, text};
 use crate::embedded::api::registry::Kind;
 use crate::embedded::api::status::Status;
+use crate::embedded::canonical::sorted;
 use crate::embedded::reach::Reach as _;
 use crate::embedded::store::Object;
 use crate::embedded::write::{Deletion, Options, Part};
@@ -89,20 +90,4 @@ pub(super) fn template_of(context: &Context, namespace: &str, name: &str) -> Opt
     let mut template = revision.value().reach("/data/spec/template")?.clone();
     template.as_object_mut()?.shift_remove("$patch");
     Some(template)
-}
-
-/// The same with its fields in the order of their names, byte for byte as clients write it to compare.
-fn sorted(value: &Value) -> Value {
-    match value {
-        Value::Object(map) => {
-            let mut fields: Vec<(&String, &Value)> = map.iter().collect();
-            fields.sort_by_key(|(name, _)| *name);
-            let fields = fields.into_iter();
-            fields
-                .map(|(name, inner)| (name.clone(), sorted(inner)))
-                .collect()
-        }
-        Value::Array(list) => list.iter().map(sorted).collect(),
-        other => other.clone(),
-    }
 }

@@ -190,14 +190,14 @@ async fn create(
         Err(status) if status.reason == "AlreadyExists" => Ok(()),
         Err(status) => {
             let message = format!("Create {} error: {}", said("failed"), status.message);
-            Event::of(NAME, "FailedCreate", message)
+            Event::warning(NAME, "FailedCreate", message)
                 .tell(context, kind, object)
                 .await;
             Err(status)
         }
         Ok(_) => {
             let message = format!("Create {}", said("successful"));
-            Event::of(NAME, "SuccessfulCreate", message)
+            Event::normal(NAME, "SuccessfulCreate", message)
                 .tell(context, kind, object)
                 .await;
             Ok(())
@@ -209,7 +209,7 @@ async fn remove(context: &Context, kind: &Kind, object: &Object, pod: &Pod) -> R
     delete_pod(context, pod, NAME).await?;
     let (name, set) = (pod.object.name(), object.name());
     let message = format!("Delete Pod {name} in StatefulSet {set} successful");
-    Event::of(NAME, "SuccessfulDelete", message)
+    Event::normal(NAME, "SuccessfulDelete", message)
         .tell(context, kind, object)
         .await;
     Ok(())

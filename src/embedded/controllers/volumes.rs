@@ -263,13 +263,9 @@ async fn claim(context: &Context, key: &str, users: Use) -> Result<Next, Status>
 }
 
 async fn tell(context: &Context, kind: &Kind, object: &Object, reason: &str, message: String) {
-    let event = Event {
-        warning: false,
-        reason,
-        message,
-        source: NAME,
-    };
-    event.tell(context, kind, object).await;
+    Event::normal(NAME, reason, message)
+        .tell(context, kind, object)
+        .await;
 }
 
 enum Class {

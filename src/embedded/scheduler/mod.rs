@@ -213,12 +213,11 @@ async fn bind(context: &Context, pod: &Object, node: &str) -> Result<(), Status>
         .server
         .modify(&kind, namespace, name, Part::Other, &options, &edit)
         .await?;
-    let event = Event {
-        warning: false,
-        reason: "Scheduled",
-        message: format!("Successfully assigned {namespace}/{name} to {node}"),
-        source: NAME,
-    };
+    let event = Event::normal(
+        NAME,
+        "Scheduled",
+        format!("Successfully assigned {namespace}/{name} to {node}"),
+    );
     // A flood of pods is not worth a flood of events.
     let crowded = context.pods.look().len() > 2000;
     if !crowded {
@@ -252,12 +251,7 @@ async fn refuse(context: &Context, pod: &Object, why: &str) -> Result<(), Status
         .server
         .modify(&kind, namespace, name, Part::Status, &options, &edit)
         .await?;
-    let event = Event {
-        warning: true,
-        reason: "FailedScheduling",
-        message: why.to_owned(),
-        source: NAME,
-    };
+    let event = Event::warning(NAME, "FailedScheduling", why.to_owned());
     event.tell(context, &kind, pod).await;
     Ok(())
 }

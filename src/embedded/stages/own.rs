@@ -259,12 +259,10 @@ impl Stages {
         let options = Options::controller(NAME);
         let (namespace, name) = (object.namespace(), object.name());
         if let Some(event) = stage.reach("/spec/next/event") {
-            let event = Event {
-                warning: text(event, "/type") == "Warning",
-                // Events keep their reasons for as long as the process lives; there are few stages.
-                reason: "Stage",
-                message: text(event, "/message").to_owned(),
-                source: NAME,
+            let (reason, message) = (text(event, "/reason"), text(event, "/message").to_owned());
+            let event = match text(event, "/type") {
+                "Warning" => Event::warning(NAME, reason, message),
+                _ => Event::normal(NAME, reason, message),
             };
             event.tell(context, kind, object).await;
         }
@@ -309,12 +307,7 @@ impl Stages {
                 Ok(patch) => patch,
                 Err(why) => {
                     let message = format!("stage {}: {why}", text(stage, "/metadata/name"));
-                    let event = Event {
-                        warning: true,
-                        reason: "FailedStage",
-                        message,
-                        source: NAME,
-                    };
+                    let event = Event::warning(NAME, "FailedStage", message);
                     event.tell(context, kind, object).await;
                     continue;
                 }

@@ -15,12 +15,11 @@ impl Rollout<'_> {
             return;
         }
         let way = if to > from { "up" } else { "down" };
-        let event = Event {
-            warning: false,
-            reason: "ScalingReplicaSet",
-            message: format!("Scaled {way} replica set {name} from {from} to {to}"),
-            source: NAME,
-        };
+        let event = Event::normal(
+            NAME,
+            "ScalingReplicaSet",
+            format!("Scaled {way} replica set {name} from {from} to {to}"),
+        );
         event.tell(self.context, self.kind, self.object).await;
     }
 
