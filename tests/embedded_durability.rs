@@ -9,26 +9,16 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, ListParams, PostParams, WatchEvent, WatchParams};
 use serde_json::{Value, json};
 
-use ksail::embedded::home::{Home, Identity};
+use ksail::embedded::home::Home;
 use ksail::embedded::process;
 use ksail::world::Access;
+
+use crate::control_plane::made;
 
 /// How many writes are acknowledged before the kill.
 const WRITES: usize = 200;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_ksail");
-
-/// A cluster's folder that nobody serves yet.
-fn made() -> (tempfile::TempDir, Home) {
-    let folder = tempfile::tempdir().unwrap();
-    let identity = Identity {
-        name: "dev".to_owned(),
-        kubernetes: "1.35.4".to_owned(),
-        port: None,
-    };
-    let home = Home::create(&folder.path().join("dev"), &identity).unwrap();
-    (folder, home)
-}
 
 async fn maps(home: &Home) -> Api<ConfigMap> {
     // The first start may have moved it.
@@ -77,7 +67,7 @@ async fn write_until_killed(home: &Home, acknowledged: Arc<AtomicUsize>) -> Vec<
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_server_has_lost_nothing_that_it_acknowledged() {
-    let (_folder, home) = made();
+    let (_folder, home) = made("dev");
     let program = Path::new(PROGRAM);
     process::start(&home, program).unwrap();
     let process::State::Running(number) = process::status(&home) else {
@@ -142,7 +132,7 @@ async fn a_killed_server_has_lost_nothing_that_it_acknowledged() {
 /// Right after a kill the dying process still holds its folder: that is no server yet, or no more.
 #[tokio::test]
 async fn a_killed_server_is_started_again_at_once() {
-    let (_folder, home) = made();
+    let (_folder, home) = made("dev");
     let program = Path::new(PROGRAM);
     for round in 0..10 {
         process::start(&home, program).unwrap();
@@ -158,7 +148,7 @@ async fn a_killed_server_is_started_again_at_once() {
 
 #[tokio::test]
 async fn a_port_that_somebody_took_before_the_first_start_is_no_obstacle() {
-    let (_folder, home) = made();
+    let (_folder, home) = made("dev");
     let taken = std::net::TcpListener::bind(home.address()).unwrap();
     process::start(&home, Path::new(PROGRAM)).unwrap();
     let served = Home::open(home.folder()).unwrap();

@@ -14,12 +14,14 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use base64::Engine as _;
-use ksail::embedded::home::{Home, Identity};
+use ksail::embedded::home::Home;
 use ksail::embedded::process;
 use serde_json::json;
 use tokio::process::Command;
 
 use session::{plain, steps, written};
+
+use crate::control_plane::made;
 
 /// The kubectl that the sessions were recorded with; others word some things otherwise.
 const VERSION: &str = "v1.35.";
@@ -146,13 +148,7 @@ struct Served {
 
 impl Served {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let identity = Identity {
-            name: "kubectl".to_owned(),
-            kubernetes: "1.35.4".to_owned(),
-            port: None,
-        };
-        let home = Home::create(&folder.path().join("kubectl"), &identity).unwrap();
+        let (folder, home) = made("kubectl");
         process::start(&home, Path::new(env!("CARGO_BIN_EXE_ksail"))).unwrap();
         Self {
             home,

@@ -101,15 +101,20 @@ pub(super) fn noted_object_of(
     }
 }
 
+/// A text's first characters, and whether there are more.
+fn beginning(text: &str, shown: usize) -> String {
+    let mut begin: String = text.chars().take(shown).collect();
+    if begin.len() < text.len() {
+        begin.push_str(" ...");
+    }
+    begin
+}
+
 /// What is wrong with a body that is no JSON, with its beginning.
 fn unreadable(call: &Call<'_>, wanted: &str, cause: &serde_json::Error) -> Status {
-    const SHOWN: usize = 80;
-    let text = String::from_utf8_lossy(&call.body);
-    let mut begin: String = text.chars().take(SHOWN).collect();
+    let mut begin = beginning(&String::from_utf8_lossy(&call.body), 80);
     if begin.is_empty() {
         begin.push_str("<empty>");
-    } else if begin.len() < text.len() {
-        begin.push_str(" ...");
     }
     Status::bad_request(format!(
         "the object provided is unrecognized (must be of type {wanted}): couldn't get version/kind; json parse error: {} ({begin})",
@@ -119,16 +124,12 @@ fn unreadable(call: &Call<'_>, wanted: &str, cause: &serde_json::Error) -> Statu
 
 /// Refuses a custom object that does not say what it is; of built-in ones the path is enough.
 pub(super) fn has_kind(call: &Call<'_>, wanted: &str, value: &Value) -> Result<(), Status> {
-    const SHOWN: usize = 30;
     let kind = value.get("kind").and_then(Value::as_str);
     if kind.is_some_and(|kind| !kind.is_empty()) {
         return Ok(());
     }
     let text = String::from_utf8_lossy(&call.body);
-    let mut begin: String = text.chars().take(SHOWN).collect();
-    if begin.len() < text.len() {
-        begin.push_str(" ...");
-    }
+    let begin = beginning(&text, 30);
     Err(Status::bad_request(format!(
         "the object provided is unrecognized (must be of type {wanted}): Object 'Kind' is missing in '{text}' ({begin})"
     )))

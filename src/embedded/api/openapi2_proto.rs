@@ -3,7 +3,10 @@
 //! Field numbers are those of `openapi.v2.Document` in gnostic's OpenAPIv2.proto (github.com/google/gnostic-models). What the
 //! document of this server never says has no arm here.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
+
+use crate::embedded::canonical::sorted;
+use crate::embedded::proto::encode;
 
 /// The media type that the text is of.
 pub(super) const MEDIA: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
@@ -158,7 +161,7 @@ fn schema(out: &mut Message, value: &Value) {
         out.any(20, Some(one));
     }
     match value.get("additionalProperties") {
-        Some(Value::Bool(any)) => out.message(21, |item| item.number(2, u64::from(*any))),
+        Some(Value::Bool(any)) => out.message(21, |item| item.number(2, i64::from(*any))),
         Some(inner) => out.message(21, |item| item.message(1, |out| schema(out, inner))),
         None => {}
     }
@@ -192,24 +195,12 @@ fn extensions(out: &mut Message, number: u32, value: &Value) {
 struct Message(Vec<u8>);
 
 impl Message {
-    fn varint(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.0
-                .push(u8::try_from(value & 0x7f).unwrap_or_default() | 0x80);
-            value >>= 7;
-        }
-        self.0.push(u8::try_from(value).unwrap_or_default());
-    }
-
     fn bytes(&mut self, number: u32, bytes: &[u8]) {
-        self.varint(u64::from(number) << 3 | 2);
-        self.varint(bytes.len() as u64);
-        self.0.extend_from_slice(bytes);
+        encode::put(&mut self.0, number, bytes);
     }
 
-    fn number(&mut self, number: u32, value: u64) {
-        self.varint(u64::from(number) << 3);
-        self.varint(value);
+    fn number(&mut self, number: u32, value: i64) {
+        encode::put_number(&mut self.0, number, value);
     }
 
     fn string(&mut self, number: u32, text: &str) {
@@ -247,14 +238,14 @@ impl Message {
     }
 
     fn whole(&mut self, number: u32, value: &Value, field: &str) {
-        if let Some(value) = value.get(field).and_then(Value::as_u64) {
+        if let Some(value) = value.get(field).and_then(Value::as_i64) {
             self.number(number, value);
         }
     }
 
     fn double(&mut self, number: u32, value: &Value, field: &str) {
         if let Some(value) = value.get(field).and_then(Value::as_f64) {
-            self.varint(u64::from(number) << 3 | 1);
+            encode::varint(&mut self.0, u64::from(number) << 3 | 1);
             self.0.extend_from_slice(&value.to_le_bytes());
         }
     }
@@ -263,21 +254,6 @@ impl Message {
         if let Some(value) = value {
             self.message(number, |any| any.string(2, &format!("{}\n", sorted(value))));
         }
-    }
-}
-
-/// A value with its fields by name, so that the same is always written the same.
-fn sorted(value: &Value) -> Value {
-    match value {
-        Value::Object(map) => {
-            let mut names: Vec<&String> = map.keys().collect();
-            names.sort_unstable();
-            let each = names
-                .into_iter()
-                .map(|name| (name.clone(), sorted(&map[name])));
-            Value::Object(each.collect::<Map<_, _>>())
-        }
-        other => other.clone(),
     }
 }
 

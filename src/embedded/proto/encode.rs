@@ -30,7 +30,8 @@ pub fn encode(value: &Value) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-fn varint(out: &mut Vec<u8>, mut value: u64) {
+/// Writes a number in as few bytes as it needs.
+pub(in crate::embedded) fn varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         #[allow(
             clippy::cast_possible_truncation,
@@ -43,14 +44,16 @@ fn varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
-fn put(out: &mut Vec<u8>, number: u32, bytes: &[u8]) {
+/// Writes a field of text, bytes or a message.
+pub(in crate::embedded) fn put(out: &mut Vec<u8>, number: u32, bytes: &[u8]) {
     varint(out, u64::from(number) << 3 | 2);
     varint(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }
 
+/// Writes a field that is a number.
 #[allow(clippy::cast_sign_loss, reason = "how protobuf spells signed numbers")]
-fn put_number(out: &mut Vec<u8>, number: u32, value: i64) {
+pub(in crate::embedded) fn put_number(out: &mut Vec<u8>, number: u32, value: i64) {
     varint(out, u64::from(number) << 3);
     varint(out, value as u64);
 }

@@ -5,7 +5,7 @@
 //! numbers are in `messages.gz`, which `scripts/generate-proto` writes; to follow a new Kubernetes version, run it.
 
 mod decode;
-mod encode;
+pub(super) mod encode;
 mod moment;
 pub mod shape;
 mod table;

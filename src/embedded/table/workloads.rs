@@ -9,6 +9,10 @@ use super::cells::{
 use super::{AGE, Column, NAME, NUMBER, TEXT};
 use crate::embedded::reach::Reach as _;
 
+const CONTAINERS: Column = Column("Containers", TEXT, 1, containers);
+const IMAGES: Column = Column("Images", TEXT, 1, images);
+const SELECTOR: Column = Column("Selector", TEXT, 1, selector);
+
 /// The columns of these kinds.
 pub(super) fn columns(group: &str, plural: &str) -> Option<Vec<Column>> {
     Some(match (group, plural) {
@@ -31,9 +35,9 @@ pub(super) fn columns(group: &str, plural: &str) -> Option<Vec<Column>> {
             Column("Current", NUMBER, 0, |v| number(v, "/status/replicas")),
             Column("Ready", NUMBER, 0, |v| number(v, "/status/readyReplicas")),
             AGE,
-            Column("Containers", TEXT, 1, containers),
-            Column("Images", TEXT, 1, images),
-            Column("Selector", TEXT, 1, selector),
+            CONTAINERS,
+            IMAGES,
+            SELECTOR,
         ],
         ("apps", "deployments") => vec![
             NAME,
@@ -45,16 +49,16 @@ pub(super) fn columns(group: &str, plural: &str) -> Option<Vec<Column>> {
                 number(v, "/status/availableReplicas")
             }),
             AGE,
-            Column("Containers", TEXT, 1, containers),
-            Column("Images", TEXT, 1, images),
-            Column("Selector", TEXT, 1, selector),
+            CONTAINERS,
+            IMAGES,
+            SELECTOR,
         ],
         ("apps", "statefulsets") => vec![
             NAME,
             Column("Ready", TEXT, 0, replicas_ready),
             AGE,
-            Column("Containers", TEXT, 1, containers),
-            Column("Images", TEXT, 1, images),
+            CONTAINERS,
+            IMAGES,
         ],
         ("apps", "daemonsets") => vec![
             NAME,
@@ -75,9 +79,9 @@ pub(super) fn columns(group: &str, plural: &str) -> Option<Vec<Column>> {
                 labels_at(v, "/spec/template/spec/nodeSelector")
             }),
             AGE,
-            Column("Containers", TEXT, 1, containers),
-            Column("Images", TEXT, 1, images),
-            Column("Selector", TEXT, 1, selector),
+            CONTAINERS,
+            IMAGES,
+            SELECTOR,
         ],
         ("apps", "controllerrevisions") => vec![
             NAME,
@@ -91,9 +95,9 @@ pub(super) fn columns(group: &str, plural: &str) -> Option<Vec<Column>> {
             Column("Completions", TEXT, 0, job_completions),
             Column("Duration", TEXT, 0, job_duration),
             AGE,
-            Column("Containers", TEXT, 1, containers),
-            Column("Images", TEXT, 1, images),
-            Column("Selector", TEXT, 1, selector),
+            CONTAINERS,
+            IMAGES,
+            SELECTOR,
         ],
         ("batch", "cronjobs") => vec![
             NAME,
@@ -105,9 +109,9 @@ pub(super) fn columns(group: &str, plural: &str) -> Option<Vec<Column>> {
                 since_or_none(v, "/status/lastScheduleTime")
             }),
             AGE,
-            Column("Containers", TEXT, 1, containers),
-            Column("Images", TEXT, 1, images),
-            Column("Selector", TEXT, 1, selector),
+            CONTAINERS,
+            IMAGES,
+            SELECTOR,
         ],
         ("policy", "poddisruptionbudgets") => vec![
             NAME,

@@ -30,15 +30,15 @@ impl Patch {
     /// What is to be said of keys that the text has twice is added to the notes.
     pub fn read(media: &str, body: &[u8], notes: &mut Vec<String>) -> Result<Self, Status> {
         let media = media.split(';').next().unwrap_or_default().trim();
-        let mut json = || match twice::json(body) {
+        let mut json = |refused: fn(&str) -> Status| match twice::json(body) {
             Ok((value, more)) => {
                 notes.extend(more);
                 Ok(value)
             }
-            Err(cause) => Err(decoding(&json_error(&cause))),
+            Err(cause) => Err(refused(&json_error(&cause))),
         };
         match media {
-            "application/json-patch+json" => match json()? {
+            "application/json-patch+json" => match json(decoding)? {
                 list @ Value::Array(_) => serde_json::from_value(list)
                     .map(Self::Json)
                     .map_err(|_| rejected()),
@@ -47,15 +47,11 @@ impl Patch {
                     go_type(&other)
                 ))),
             },
-            "application/merge-patch+json" => Ok(Self::Merge(json()?)),
+            "application/merge-patch+json" => Ok(Self::Merge(json(decoding)?)),
             // Of this kind the real server says what is wrong without a word before.
-            "application/strategic-merge-patch+json" => match twice::json(body) {
-                Ok((value, more)) => {
-                    notes.extend(more);
-                    Ok(Self::Strategic(value))
-                }
-                Err(cause) => Err(Status::bad_request(json_error(&cause))),
-            },
+            "application/strategic-merge-patch+json" => {
+                json(|why| Status::bad_request(why)).map(Self::Strategic)
+            }
             APPLY => Ok(Self::Apply),
             _ => Err(
                 Status::new(415, "UnsupportedMediaType", "415: Unsupported Media Type")

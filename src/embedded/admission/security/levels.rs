@@ -1,5 +1,7 @@
 //! The levels of Pod Security: what of a pod is above `baseline` and above `restricted`.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::embedded::admission::{list, text};
@@ -41,6 +43,24 @@ fn names_of<'a>(containers: &[&'a Value], bad: impl Fn(&Value) -> bool) -> Vec<&
         .collect()
 }
 
+/// Which containers add capabilities beyond these.
+fn added_beyond(containers: &[&Value], allowed: &[&str]) -> Vec<String> {
+    let added = |container: &Value| -> BTreeSet<String> {
+        list(container, "/securityContext/capabilities/add")
+            .filter_map(|each| Some(each.as_str()?.to_owned()))
+            .filter(|each| !allowed.contains(&each.as_str()))
+            .collect()
+    };
+    let names = names_of(containers, |container| !added(container).is_empty());
+    let which: BTreeSet<String> = containers.iter().flat_map(|one| added(one)).collect();
+    let which: Vec<&str> = which.iter().map(String::as_str).collect();
+    let rest = format!(
+        "must not include {} in securityContext.capabilities.add",
+        quoted(&which)
+    );
+    named(&names, &rest)
+}
+
 fn is(value: &Value, at: &str, wanted: bool) -> bool {
     value.reach(at) == Some(&Value::Bool(wanted))
 }
@@ -73,21 +93,7 @@ fn baseline(pod: &Value, all: &[&Value], restricted: bool, out: &mut Vec<String>
         "SYS_CHROOT",
     ];
     if !restricted {
-        let added = |container: &Value| -> Vec<String> {
-            list(container, "/securityContext/capabilities/add")
-                .filter_map(|each| Some(each.as_str()?.to_owned()))
-                .filter(|each| !ADDED.contains(&each.as_str()))
-                .collect()
-        };
-        let names = names_of(all, |container| !added(container).is_empty());
-        let which: std::collections::BTreeSet<String> =
-            all.iter().flat_map(|container| added(container)).collect();
-        let which: Vec<&str> = which.iter().map(String::as_str).collect();
-        let rest = format!(
-            "must not include {} in securityContext.capabilities.add",
-            quoted(&which)
-        );
-        say(out, "non-default capabilities", &named(&names, &rest));
+        say(out, "non-default capabilities", &added_beyond(all, ADDED));
     }
     let host: Vec<String> = ["hostNetwork", "hostPID", "hostIPC"]
         .iter()
@@ -261,21 +267,7 @@ fn strict(pod: &Value, all: &[&Value], out: &mut Vec<String>) {
         &names,
         "must set securityContext.capabilities.drop=[\"ALL\"]",
     );
-    let added = |container: &Value| -> Vec<String> {
-        list(container, "/securityContext/capabilities/add")
-            .filter_map(|each| Some(each.as_str()?.to_owned()))
-            .filter(|each| each != "NET_BIND_SERVICE")
-            .collect()
-    };
-    let names = names_of(all, |container| !added(container).is_empty());
-    let which: std::collections::BTreeSet<String> =
-        all.iter().flat_map(|container| added(container)).collect();
-    let which: Vec<&str> = which.iter().map(String::as_str).collect();
-    let rest = format!(
-        "must not include {} in securityContext.capabilities.add",
-        quoted(&which)
-    );
-    details.extend(named(&names, &rest));
+    details.extend(added_beyond(all, &["NET_BIND_SERVICE"]));
     if !details.is_empty() {
         out.push(format!(
             "unrestricted capabilities ({})",

@@ -245,6 +245,7 @@ fn slice(value: &Value, causes: &mut Vec<Cause>) {
         }
     }
 }
+
 /// What is asked to be signed must be a request for a certificate, in PEM.
 fn request(value: &Value, causes: &mut Vec<Cause>) {
     let asked = text(value, "/spec/request");

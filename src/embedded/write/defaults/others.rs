@@ -90,8 +90,8 @@ pub(in crate::embedded::write) fn count_templates(kind: &Kind, before: &Value, v
         .reach("/metadata/annotations")
         .and_then(|all| all.get(GENERATION)?.as_str());
     let counted: u64 = counted.and_then(|text| text.parse().ok()).unwrap_or(1);
-    let template = |of: &Value| of.reach("/spec/template").cloned();
-    let now = counted + u64::from(template(before) != template(value));
+    let changed = before.reach("/spec/template") != value.reach("/spec/template");
+    let now = counted + u64::from(changed);
     json_patch::merge(
         value,
         &json!({"metadata": {"annotations": {GENERATION: now.to_string()}}}),
