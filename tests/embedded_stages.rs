@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use http::Request;
 use http_body_util::BodyExt as _;
-use k8s_openapi::api::core::v1::{Node, Pod};
-use kube::api::Api;
+use k8s_openapi::api::core::v1::{Event, Node, Pod};
+use kube::api::{Api, ListParams};
 use kube::runtime::wait::await_condition;
 use serde_json::{Value, json};
 
@@ -55,7 +55,8 @@ fn users_stages_drive_pods_in_place_of_those_built_in() {
                 },
                 "weight": 1,
                 "delay": {"durationMilliseconds": 5, "jitterDurationMilliseconds": 10},
-                "next": {"statusTemplate": "phase: Failed\nreason: {{ .metadata.name | Quote }}\nstartTime: {{ Now | Quote }}\ncontainerStatuses:\n{{ range .spec.containers }}\n- {name: {{ .name }}, image: {{ .image }}, imageID: \"\", ready: false, restartCount: 3}\n{{ end }}\n"},
+                "next": {"event": {"type": "Warning", "reason": "Broke", "message": "it fell apart"},
+                    "statusTemplate": "phase: Failed\nreason: {{ .metadata.name | Quote }}\nstartTime: {{ Now | Quote }}\ncontainerStatuses:\n{{ range .spec.containers }}\n- {name: {{ .name }}, image: {{ .image }}, imageID: \"\", ready: false, restartCount: 3}\n{{ end }}\n"},
             },
         })).await;
         create(
@@ -78,6 +79,11 @@ fn users_stages_drive_pods_in_place_of_those_built_in() {
         let status = sad.status.unwrap();
         assert_eq!(status.reason.as_deref(), Some("sad"));
         assert_eq!(status.container_statuses.unwrap()[0].restart_count, 3);
+        let events: Api<Event> = Api::default_namespaced(cluster.client());
+        let broke = ListParams::default().fields("reason=Broke");
+        let told = &events.list(&broke).await.unwrap().items[0];
+        assert_eq!(told.type_.as_deref(), Some("Warning"));
+        assert_eq!(told.message.as_deref(), Some("it fell apart"));
         // No stage takes it, and what is built in stands back.
         let left = pods.get("left").await.unwrap().status.unwrap();
         assert_eq!(left.phase.as_deref(), Some("Pending"));

@@ -17,6 +17,7 @@ mod machine;
 mod man;
 mod passphrase;
 mod plan;
+mod removal;
 mod repl;
 mod run;
 mod scripted;

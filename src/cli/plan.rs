@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::removal::Removal;
 use super::scripted::Source;
 use super::{Context, Output, machine, run as running, show};
 use crate::error::Result;
-use crate::ops::fleet::Goal;
 use crate::plan::{self, Saved};
 
 const EXAMPLES: &str = "Examples:
@@ -20,9 +20,8 @@ const EXAMPLES: &str = "Examples:
 pub(crate) struct Args {
     #[command(flatten)]
     source: Source,
-    /// Plan the removal of what the script defines
-    #[arg(long)]
-    destroy: bool,
+    #[command(flatten)]
+    removal: Removal,
     /// Exit with 2 if there is anything to do
     #[arg(long)]
     detailed_exitcode: bool,
@@ -33,11 +32,7 @@ pub(crate) struct Args {
 
 pub(super) fn run(args: Args, cx: &Context) -> Result<ExitCode> {
     let (_, fleet) = running::evaluate(&args.source)?;
-    let goal = if args.destroy {
-        Goal::Remove
-    } else {
-        Goal::Ensure
-    };
+    let goal = args.removal.goal();
     let world = machine::world()?;
     let planned = machine::block_on(async |_| running::plan(world.as_ref(), &fleet, goal).await)?;
     if let Some(path) = &args.out {

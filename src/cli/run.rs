@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::display::Display;
+use super::removal::Removal;
 use super::scripted::Source;
 use super::{Context, Output, machine, show};
 use crate::diag::codes::command::CANNOT_WRITE;
@@ -50,9 +51,8 @@ pub(crate) struct Args {
     /// Leave a cluster whose creation fails, for a look
     #[arg(long)]
     keep: bool,
-    /// Remove what the script defines
-    #[arg(long)]
-    destroy: bool,
+    #[command(flatten)]
+    removal: Removal,
 }
 
 pub(super) fn run(args: Args, cx: &Context) -> Result<ExitCode> {
@@ -67,11 +67,7 @@ pub(super) fn run(args: Args, cx: &Context) -> Result<ExitCode> {
     if let Some(task) = &args.task {
         return run_task(&fleet, task, &args, cx);
     }
-    let goal = if args.destroy {
-        Goal::Remove
-    } else {
-        Goal::Ensure
-    };
+    let goal = args.removal.goal();
     let shared = machine::world()?;
     machine::block_on(async |cancel| {
         let world: &dyn World = shared.as_ref();

@@ -57,6 +57,8 @@ pub struct Listed {
     pub made: Option<i64>,
     /// The networks that it is in, running or not.
     pub networks: Vec<String>,
+    /// The volumes that are mounted into it, by name.
+    pub volumes: Vec<String>,
 }
 
 /// A container as an inspection shows it.
@@ -188,6 +190,7 @@ fn listed(summary: ContainerSummary) -> Listed {
         .into_keys()
         .collect::<BTreeSet<_>>();
     let networks = networks.into_iter().collect();
+    let mounts = summary.mounts.unwrap_or_default().into_iter();
     Listed {
         id: summary.id.unwrap_or_default(),
         name: name.trim_start_matches('/').to_string(),
@@ -197,6 +200,7 @@ fn listed(summary: ContainerSummary) -> Listed {
         ports,
         made: summary.created,
         networks,
+        volumes: mounts.filter_map(|mount| mount.name).collect(),
     }
 }
 

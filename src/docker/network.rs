@@ -243,6 +243,18 @@ impl Engine {
             .collect())
     }
 
+    /// Removes a named volume that no container has; one that some container has stays.
+    pub async fn release_volume(&self, name: &str) -> Result<()> {
+        let options = None::<RemoveVolumeOptions>;
+        match self.client.remove_volume(name, options).await {
+            Err(Cause::DockerResponseServerError {
+                status_code: 404 | 409,
+                ..
+            }) => Ok(()),
+            answer => answer.map_err(|cause| fault(format!("removing the volume {name}"), cause)),
+        }
+    }
+
     /// Removes a named volume; one that is gone is fine.
     pub async fn remove_volume(&self, name: &str) -> Result<()> {
         match self

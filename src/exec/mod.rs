@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::facts::Recorded;
 use crate::plan::{ClusterPlan, Verb};
 use crate::spec::Spec;
-use crate::step::{Action, Step};
+use crate::step::{Action, Step, Storage};
 use crate::world::{Happening, Hooks, Listener, Note, Platform, Reporter, Work, World};
 
 /// How a plan is carried out.
@@ -225,7 +225,7 @@ async fn perform(
                 report,
                 cancel: &cx.cancel,
             };
-            if plan.verb == Verb::Recreate && *action == Action::Remove {
+            if plan.verb == Verb::Recreate && matches!(action, Action::Remove { .. }) {
                 return replace(cx, platform, &work).await;
             }
             platform.perform(&work).await
@@ -253,7 +253,9 @@ async fn roll_back(cx: &Context<'_>, plan: &ClusterPlan, report: &Reporter) -> R
         name: &plan.name,
         context: &plan.context,
         spec: None,
-        action: &Action::Remove,
+        action: &Action::Remove {
+            storage: Storage::Keep,
+        },
         report,
         // The way back is gone to its end even when the way forth was cancelled.
         cancel: &CancellationToken::new(),

@@ -12,6 +12,7 @@ use crate::exec::{self, OnFailure};
 use crate::facts::Facts;
 use crate::plan::{self, Change, ClusterPlan, Plan, Ruling};
 use crate::spec::Spec;
+use crate::step::Storage;
 use crate::world::{Hooks, Listener, World};
 
 /// How many clusters are looked at at once.
@@ -59,7 +60,7 @@ pub enum Goal {
     /// They are brought to their definition.
     Ensure,
     /// They are removed.
-    Remove,
+    Remove(Storage),
 }
 
 /// How a plan is carried out.
@@ -106,8 +107,10 @@ pub async fn plan(
         let outcome = facts.and_then(|facts| {
             let plan = match (goal, &facts) {
                 (Goal::Ensure, facts) => Some(plan::cluster(spec, facts.as_ref(), &rule)?),
-                (Goal::Remove, Some(facts)) => Some(plan::retire(facts, Some(spec), &rule)?),
-                (Goal::Remove, None) => None,
+                (Goal::Remove(storage), Some(facts)) => {
+                    Some(plan::retire(facts, Some(spec), storage, &rule)?)
+                }
+                (Goal::Remove(_), None) => None,
             };
             Ok((plan, facts.is_none()))
         });
@@ -131,7 +134,7 @@ pub async fn plan(
 }
 
 /// Plans the removal of clusters that are known by what is there.
-pub fn plan_removal(facts: &[Facts]) -> Result<Planned> {
+pub fn plan_removal(facts: &[Facts], storage: Storage) -> Result<Planned> {
     let mut planned = Planned {
         plan: Plan::default(),
         wanted: Vec::new(),
@@ -142,7 +145,7 @@ pub fn plan_removal(facts: &[Facts]) -> Result<Planned> {
         planned
             .plan
             .clusters
-            .push(plan::retire(facts, None, &rule)?);
+            .push(plan::retire(facts, None, storage, &rule)?);
         planned.wanted.push(None);
         planned.new.push(false);
     }

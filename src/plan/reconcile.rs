@@ -10,7 +10,7 @@ use crate::distribution::{self, hook, images_step, install_steps, nodes_step};
 use crate::error::Result;
 use crate::facts::{Facts, Lack, Recorded, Role};
 use crate::spec::{ComponentSpec, Hook, Options, Spec, Tree};
-use crate::step::{Action, Step};
+use crate::step::{Action, Step, Storage};
 
 /// What a finished run writes down of a cluster: whatever cannot be observed, secrets redacted.
 pub fn recorded(spec: &Spec) -> Recorded {
@@ -177,9 +177,10 @@ fn recreate(spec: &Spec, facts: &Facts) -> Vec<Step> {
     let mut steps = Vec::new();
     let before = hook(spec, Hook::BeforeDelete, &[], &mut steps);
     let title = format!("remove {}", facts.name);
-    steps.push(
-        Step::new("remove", title, "it cannot change in place", Action::Remove).after(before),
-    );
+    let action = Action::Remove {
+        storage: Storage::Keep,
+    };
+    steps.push(Step::new("remove", title, "it cannot change in place", action).after(before));
     let mut last = vec!["remove".to_string()];
     last = hook(spec, Hook::AfterDelete, &last, &mut steps);
     let created = finish(spec, distribution::create(spec), Hook::AfterCreate);
@@ -464,6 +465,7 @@ fn is_touched(component: &ComponentSpec, wanted: &[&Change]) -> bool {
 pub fn retire(
     facts: &Facts,
     spec: Option<&Spec>,
+    storage: Storage,
     rule: &dyn Fn(&Change) -> Result<Ruling>,
 ) -> Result<ClusterPlan> {
     let there = format!("{} on {}", facts.distribution, facts.provider);
@@ -486,15 +488,11 @@ pub fn retire(
     };
     let title = format!("take {} out of the kubeconfig", facts.context);
     steps.push(Step::new("kubeconfig", title, why, action).after(&before));
-    steps.push(
-        Step::new(
-            "remove",
-            format!("remove {}", facts.name),
-            why,
-            Action::Remove,
-        )
-        .after(&before),
-    );
+    let title = match storage {
+        Storage::Keep => format!("remove {}", facts.name),
+        Storage::Remove => format!("remove {} and the storage of its registries", facts.name),
+    };
+    steps.push(Step::new("remove", title, why, Action::Remove { storage }).after(&before));
     before = vec!["kubeconfig".into(), "remove".into()];
     steps.push(
         Step::new(

@@ -194,7 +194,7 @@ impl Embedded {
             }
             Action::Start => self.start(self.open(context)?).await,
             Action::Stop => self.stop(context).await,
-            Action::Remove => {
+            Action::Remove { .. } => {
                 if self.home(context).exists() {
                     self.stop(context).await?;
                 }

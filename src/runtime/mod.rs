@@ -36,6 +36,7 @@ use crate::ops::fleet::{self, Goal, Planned, Policies, Run};
 use crate::plan::{Change, Moment, Ruling, is_open};
 use crate::script::{Defined, Effects, Fleet};
 use crate::spec::{Hook, Spec};
+use crate::step::Storage;
 use crate::world::real::{Machine, Places};
 use crate::world::{Happening, Hooks, Reporter, Silent, World};
 
@@ -76,7 +77,7 @@ impl Runtime {
         fleet::plan(
             self.world(),
             fleet.wanted(),
-            Goal::Remove,
+            Goal::Remove(Storage::Keep),
             &ScriptPolicies::new(&fleet.clusters, now()),
         )
         .await

@@ -16,6 +16,7 @@ use crate::ops::fleet::{self, Goal, Run};
 use crate::ops::live::Live;
 use crate::runtime::{ScriptHooks, ScriptPolicies, now};
 use crate::spec::{ClusterName, Spec};
+use crate::step::Storage;
 use crate::world::{Listener, World};
 
 /// The reach of a script that was called back.
@@ -135,9 +136,10 @@ impl Effects {
     pub fn clean(&self) -> Result<()> {
         let left = std::mem::take(&mut *lock(&self.brought));
         let cancel = CancellationToken::new();
-        let problems = left
-            .into_iter()
-            .filter_map(|meant| self.perform(meant, Goal::Remove, &cancel).err());
+        let problems = left.into_iter().filter_map(|meant| {
+            self.perform(meant, Goal::Remove(Storage::Keep), &cancel)
+                .err()
+        });
         Error::gather(problems.collect::<Vec<_>>()).map_or(Ok(()), Err)
     }
 
@@ -167,7 +169,7 @@ impl Effects {
             fleet::admit(
                 self.world(),
                 &planned,
-                self.has_consent || goal == Goal::Remove,
+                self.has_consent || goal != Goal::Ensure,
             )?;
             let run = Run {
                 parallel: 1,

@@ -59,6 +59,24 @@ impl Step {
     }
 }
 
+/// What becomes of storage that clusters share and that outlives them, such as what registries hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Storage {
+    /// It stays for the next cluster.
+    #[default]
+    Keep,
+    /// It goes, unless another cluster uses it.
+    Remove,
+}
+
+impl Storage {
+    /// Whether somebody asked for its removal.
+    pub(crate) fn asked(removal: bool) -> Self {
+        if removal { Self::Remove } else { Self::Keep }
+    }
+}
+
 /// What a step does.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "action")]
@@ -185,7 +203,10 @@ pub enum Action {
     /// Switches the cluster off.
     Stop,
     /// Removes the cluster with everything in it.
-    Remove,
+    Remove {
+        /// What becomes of the storage that it shares with others.
+        storage: Storage,
+    },
     /// Removes what was written down.
     Forget,
 }

@@ -1,7 +1,10 @@
 //! Registries beside clusters.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use ksail::docker::Kept;
 use ksail::secret::Secret;
-use ksail::step::{Attachment, Container, File, Port};
+use ksail::step::{Attachment, Container, File, Mount, Port, Source};
 
 use super::stage::Stage;
 use crate::home::text;
@@ -25,24 +28,22 @@ fn a_cluster_has_its_registries_and_takes_them_with_it() {
     let script = stage.script(&format!(
         r#"cluster("{name}", #{{
     distribution: kwok(), provider: docker(), kubernetes: "1.35.4", workers: 1,
-    mirrors: ["ghcr.io=http://{name}-local-registry:5000"], local_registry: "localhost:5961",
+    mirrors: ["{name}.example=http://{name}-local-registry:5000"], local_registry: "localhost:5961",
 }})"#
     ));
     stage.good(&["run", &script]);
     assert!(stage.good(&["run", &script]).contains("nothing to change"));
     let running = stage.containers(&format!("ksail.dev/cluster={context}"));
-    let registries: Vec<&str> = running
+    let registries: BTreeSet<String> = running
         .iter()
-        .filter_map(|one| one.labels.get("io.ksail.registry").map(String::as_str))
+        .filter_map(|one| one.labels.get("io.ksail.registry").cloned())
         .collect();
-    assert_eq!(
-        registries,
-        [format!("{name}-ghcr.io"), format!("{name}-local-registry")]
-    );
+    let wanted = ["local-registry", &format!("{name}.example")];
+    assert_eq!(registries, wanted.map(|one| format!("{name}-{one}")).into());
     let answer = std::net::TcpStream::connect(("127.0.0.1", 5961));
     assert!(answer.is_ok());
     let env = stage
-        .engine(async |engine| engine.expect(&format!("{name}-ghcr.io")).await)
+        .engine(async |engine| engine.expect(&format!("{name}-{name}.example")).await)
         .env;
     assert!(
         env.contains(&format!(
@@ -50,11 +51,31 @@ fn a_cluster_has_its_registries_and_takes_them_with_it() {
         )),
         "{env:?}"
     );
-    stage.good(&["cluster", "delete", &name, "--yes"]);
+    // What another container has stays, even where everything is to go.
+    let holder = Container {
+        name: format!("{name}-holder"),
+        image: "registry:3".into(),
+        mounts: vec![Mount {
+            source: Source::Volume("local-registry".into()),
+            target: "/held".into(),
+            read_only: true,
+            propagation: None,
+        }],
+        ..Container::default()
+    };
+    stage.engine(async |engine| engine.ensure_container(&holder).await.map(|_| ()));
+    let all = ["cluster", "delete", &name, "--yes", "--delete-storage"];
+    stage.good(&all);
     stage.is_gone(&context);
-    // The caches outlive the cluster: that is what they are for.
-    let volumes = stage.engine(async |engine| engine.volumes("ksail.dev/shared=registry").await);
-    assert!(volumes.contains_key("ghcr.io"), "{volumes:?}");
+    let kept = kept(&stage);
+    stage.engine(async |engine| engine.remove(&holder.name).await);
+    assert!(kept.contains_key("local-registry"), "{kept:?}");
+    assert!(!kept.contains_key(&format!("{name}.example")), "{kept:?}");
+}
+
+/// The volumes of registries that are there.
+fn kept(stage: &Stage) -> BTreeMap<String, Kept> {
+    stage.engine(async |engine| engine.volumes("ksail.dev/shared=registry").await)
 }
 
 /// What a user of the guarded registries is let in with; it must never show.
@@ -208,6 +229,8 @@ cluster("{name}", #{{
     );
     stage.good(&["cluster", "delete", &name, "--yes"]);
     stage.is_gone(&format!("kind-{name}"));
+    // The caches outlive the cluster: that is what they are for.
+    assert!(kept(&stage).contains_key("up.example"));
 }
 
 #[test]

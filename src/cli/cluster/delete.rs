@@ -11,12 +11,14 @@ use crate::exec::OnFailure;
 use crate::facts::Facts;
 use crate::ops::{self, fleet};
 use crate::runtime::ScriptHooks;
+use crate::step::Storage;
 use crate::world::World;
 
 const EXAMPLES: &str = "Examples:
   ksail cluster delete dev
   ksail cluster delete ci-1 ci-2 --yes
   ksail cluster delete --all --yes
+  ksail cluster delete dev --delete-storage   also what its registries hold
   ksail cluster delete --all --foreign     also what kind, k3d and kwokctl made";
 
 /// Remove clusters.
@@ -38,6 +40,9 @@ pub(crate) struct Args {
     /// Pass over names that no cluster has
     #[arg(long, conflicts_with = "all")]
     if_exists: bool,
+    /// Remove also what its registries hold, unless another cluster uses it
+    #[arg(long)]
+    delete_storage: bool,
     /// Look only at this provider
     #[arg(long, short = 'p', value_parser = super::provider)]
     provider: Option<Provider>,
@@ -78,7 +83,7 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<ExitCode> {
             show::data("No clusters found.");
             return Ok(());
         }
-        let planned = fleet::plan_removal(&facts)?;
+        let planned = fleet::plan_removal(&facts, Storage::asked(args.delete_storage))?;
         running::consent(world, &planned, args.yes)?;
         let display = Display::new(cx);
         let run = fleet::Run {

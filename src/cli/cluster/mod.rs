@@ -48,9 +48,9 @@ enum Command {
     Stop(Later<power::Args>),
     /// Make a cluster's context the current one
     Switch(Later<switch::Args>),
-    /// Make another cluster that holds what an embedded one holds now
+    /// Make another cluster that holds what an embedded or KWOK one holds now
     Fork(Later<fork::Args>),
-    /// Save what an embedded cluster holds, and put it back
+    /// Save what an embedded or KWOK cluster holds, and put it back
     Snapshot(Later<snapshot::Args>),
 }
 

@@ -24,6 +24,7 @@ use crate::ops::fleet::Goal as Bring;
 use crate::ops::live::Live;
 use crate::script::{Effects, RhaiResult, Session, fail, from_tree, kind};
 use crate::spec::{Tree, field};
+use crate::step::Storage;
 
 /// The effects that the language has names for.
 const EFFECTS: &[&str] = &[
@@ -89,7 +90,10 @@ fn on_live<T: Target>(engine: &mut Engine, session: &Arc<Session>) {
 }
 
 fn lifecycle(engine: &mut Engine, session: &Arc<Session>) {
-    for (name, goal) in [("up", Bring::Ensure), ("down", Bring::Remove)] {
+    for (name, goal) in [
+        ("up", Bring::Ensure),
+        ("down", Bring::Remove(Storage::Keep)),
+    ] {
         let s = session.clone();
         engine.register_fn(
             name,

@@ -10,7 +10,7 @@ use crate::docker::{Engine, Listed, labels};
 use crate::error::{Error, Result};
 use crate::k8s;
 use crate::spec::Spec;
-use crate::step::Network;
+use crate::step::{Network, Storage};
 use crate::world::{Access, Work};
 
 /// One action on one cluster.
@@ -102,7 +102,7 @@ impl Job<'_> {
     }
 
     /// Removes everything that belongs to the cluster; what is gone already is fine.
-    pub(super) async fn remove(&self) -> Result<()> {
+    pub(super) async fn remove(&self, storage: Storage) -> Result<()> {
         let label = format!("{}={}", labels::CLUSTER, self.work.context);
         let (all, networks, volumes) = tokio::try_join!(
             self.everything(),
@@ -122,7 +122,19 @@ impl Job<'_> {
             try_join_all(volumes),
             self.leave(&all)
         )?;
+        if storage == Storage::Remove {
+            self.release_storage(&all).await?;
+        }
         self.maker.clean(self).await
+    }
+
+    /// Removes the volumes of registries that these containers were the last to use.
+    async fn release_storage(&self, gone: &[Listed]) -> Result<()> {
+        let used: BTreeSet<&String> = gone.iter().flat_map(|one| &one.volumes).collect();
+        let shared = self.engine.volumes(labels::SHARED).await?;
+        let doomed = shared.keys().filter(|name| used.contains(name));
+        try_join_all(doomed.map(|name| self.engine.release_volume(name))).await?;
+        Ok(())
     }
 
     /// Takes containers out of networks and removes these. An engine takes one container after the other out of a

@@ -222,7 +222,7 @@ impl Docker {
     /// The engine of the cluster that is worked on.
     async fn engine_of(&self, work: &Work<'_>) -> Result<Engine> {
         let place = match (work.spec, work.action) {
-            (Some(spec), action) if *action != Action::Remove => {
+            (Some(spec), action) if !matches!(action, Action::Remove { .. }) => {
                 self.engines.settle(work.context, spec).await?
             }
             _ => self.engines.place(work.context, work.spec).await?,
@@ -330,8 +330,8 @@ impl Docker {
             }
             Action::Start => maker.start(job, &job.members().await?).await,
             Action::Stop => maker.stop(job, &job.members().await?).await,
-            Action::Remove => {
-                job.remove().await?;
+            Action::Remove { storage } => {
+                job.remove(*storage).await?;
                 self.engines.forget(work.context);
                 Ok(())
             }

@@ -14,7 +14,7 @@ use crate::axis::Axis as _;
 use crate::diag::codes::docker::{BAD_SNAPSHOT, NO_CONTAINER, NO_SNAPSHOT};
 use crate::error::{Error, Result};
 use crate::spec::ClusterName;
-use crate::step::Action;
+use crate::step::{Action, Storage};
 use crate::world::{Memory as _, Reporter, Silent, Snapshots, Work};
 
 impl Docker {
@@ -113,7 +113,7 @@ impl Snapshots for Docker {
                         match maker.fork(job, new).await {
                             Ok(()) => Ok(()),
                             // What was begun was nobody's before, so that all of it goes.
-                            Err(problem) => match new.remove().await {
+                            Err(problem) => match new.remove(Storage::Keep).await {
                                 Ok(()) => Err(problem),
                                 Err(also) => Err(problem.also([also])),
                             },
