@@ -48,6 +48,7 @@ fn docker(home: &Path) -> Settings {
         tls: text("DOCKER_TLS_VERIFY").is_some(),
         certificates: folder("DOCKER_CERT_PATH"),
         runtime: folder("XDG_RUNTIME_DIR"),
+        platform: text("DOCKER_DEFAULT_PLATFORM"),
         owner: None,
     }
 }

@@ -38,6 +38,8 @@ pub(super) struct Inner {
     api: String,
     /// Who owns what is made.
     pub(super) owner: Option<String>,
+    /// Of which platform images are; its own choice if `None`.
+    pub(super) platform: Option<String>,
     /// Held while a network is looked for and made.
     pub(super) networks: Mutex<()>,
     /// What it says of itself, once asked.
@@ -103,6 +105,7 @@ impl Engine {
             address: text,
             api,
             owner: settings.owner.clone(),
+            platform: settings.platform.clone(),
             networks: Mutex::new(()),
             info: OnceCell::new(),
             heavy: OnceCell::new(),

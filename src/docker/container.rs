@@ -50,7 +50,7 @@ impl Engine {
         }
         let options = CreateContainerOptions {
             name: Some(name.clone()),
-            ..CreateContainerOptions::default()
+            platform: self.inner.platform.clone().unwrap_or_default(),
         };
         let made = self
             .client

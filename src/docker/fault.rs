@@ -4,9 +4,13 @@ use bollard::errors::Error as Cause;
 
 use crate::diag::codes::docker::{
     ENGINE_DENIED, ENGINE_FAILED, ENGINE_GONE, ENGINE_REFUSED, NAME_TAKEN, NO_CONTAINER, NO_ENGINE,
-    NO_IMAGE, NO_RIGHTS, NO_SPACE, NO_SUBNET, PORT_TAKEN, SUBNET_TAKEN,
+    NO_IMAGE, NO_RIGHTS, NO_SPACE, NO_SUBNET, PORT_TAKEN, SUBNET_TAKEN, WRONG_PLATFORM,
 };
 use crate::error::{Error, Result};
+
+/// What to do about an image whose programs this machine cannot run.
+pub(super) const OTHER_PLATFORM: &str = "remove the image with `docker rmi` and run again, which pulls the one of the engine's own platform; \
+     DOCKER_DEFAULT_PLATFORM names another, where the host can run it";
 
 /// Says that the engine cannot be reached in the first place.
 pub(super) fn unreachable(address: &str, cause: Cause) -> Error {
@@ -84,6 +88,12 @@ pub(super) fn answered(message: &str, status: u16, words: &str) -> Error {
             &NAME_TAKEN,
             "remove or rename the other one, or give the cluster another name",
         )
+    } else if has(&[
+        "exec format error",
+        "no matching manifest",
+        "does not match the specified platform",
+    ]) {
+        (&WRONG_PLATFORM, OTHER_PLATFORM)
     } else if has(&[
         "no such image",
         "manifest unknown",
@@ -179,6 +189,12 @@ mod tests {
                 "E0814",
             ),
             (404, "No such image: x:1", "E0809"),
+            (400, "exec /x: exec format error: unknown", "E0846"),
+            (
+                404,
+                "image with reference x was found but does not match the specified platform: wanted linux/arm64",
+                "E0846",
+            ),
             (404, "No such container: x", "E0819"),
             (500, "something else", "E0807"),
             (429, "slow down", "E0807"),

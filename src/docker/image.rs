@@ -1,6 +1,7 @@
 //! Images: had locally first, pulled with progress, moved into nodes.
 
 use bollard::auth::DockerCredentials;
+use bollard::models::ImageInspect;
 use bollard::query_parameters::CreateImageOptions;
 use bytes::Bytes;
 use futures::stream::BoxStream;
@@ -8,7 +9,9 @@ use futures::{StreamExt as _, TryStreamExt as _};
 
 use super::Engine;
 use super::fault::{absent, answered, fault};
-use crate::diag::codes::docker::{ENGINE_FAILED, ENGINE_GONE, NO_IMAGE, PULL_FAILED};
+use crate::diag::codes::docker::{
+    ENGINE_FAILED, ENGINE_GONE, NO_IMAGE, PULL_FAILED, WRONG_PLATFORM,
+};
 use crate::error::{Error, Result};
 use crate::spec::registry::Credentials;
 use crate::world::{Happening, Reporter};
@@ -36,7 +39,10 @@ impl Engine {
 
     /// Has an image: the local one if it is there, else pulled.
     pub async fn ensure_image(&self, image: &str, report: &Reporter) -> Result<()> {
-        if self.has_image(image).await? {
+        let answer = self.client.inspect_image(image).await;
+        let there = absent(format!("looking for the image {image}"), answer)?;
+        let wanted = self.inner.platform.as_deref();
+        if there.is_some_and(|there| wanted.is_none_or(|wanted| is_for(&there, wanted))) {
             return Ok(());
         }
         self.pull(image, None, report).await
@@ -51,6 +57,7 @@ impl Engine {
     ) -> Result<()> {
         let options = CreateImageOptions {
             from_image: Some(with_tag(image)),
+            platform: self.inner.platform.clone().unwrap_or_default(),
             ..CreateImageOptions::default()
         };
         let who = who.map(|who| DockerCredentials {
@@ -93,6 +100,17 @@ impl Engine {
     }
 }
 
+/// Whether an image is for a platform, such as `linux/arm64` or `linux/arm/v7`.
+fn is_for(image: &ImageInspect, platform: &str) -> bool {
+    let own = [&image.os, &image.architecture, &image.variant];
+    let mut wanted = platform.split('/');
+    own.into_iter().all(|own| match (own, wanted.next()) {
+        (Some(own), Some(wanted)) => own == wanted,
+        // Neither an old image nor everybody who asks is that precise.
+        _ => true,
+    })
+}
+
 /// The engine pulls every tag of a reference that names none.
 fn with_tag(image: &str) -> String {
     let last = image.rsplit('/').next().unwrap_or(image);
@@ -114,6 +132,12 @@ fn sorted(image: &str, error: Error) -> Error {
         return Error::new(&NO_IMAGE, format!("the image {image} cannot be had"))
             .because(error.causes().join(": "))
             .help("check its name and tag, log the engine in, or load it with `docker load`");
+    }
+    if code.id == WRONG_PLATFORM.id {
+        let message = format!("the image {image} is not there for this platform");
+        return Error::new(&WRONG_PLATFORM, message)
+            .because(error.causes().join(": "))
+            .help("choose another tag, or a platform that it is there for with DOCKER_DEFAULT_PLATFORM");
     }
     if code.id == ENGINE_FAILED.id || code.id == ENGINE_GONE.id {
         return Error::new(
@@ -138,6 +162,18 @@ mod tests {
     }
 
     #[test]
+    fn an_image_is_for_its_platform_alone() {
+        let image = ImageInspect {
+            os: Some("linux".into()),
+            architecture: Some("arm".into()),
+            variant: Some("v7".into()),
+            ..ImageInspect::default()
+        };
+        assert!(is_for(&image, "linux/arm") && is_for(&image, "linux/arm/v7"));
+        assert!(!is_for(&image, "linux/arm/v6") && !is_for(&image, "linux/amd64"));
+    }
+
+    #[test]
     fn a_failed_pull_is_told_as_one() {
         let offline = answered(
             "x",
@@ -145,6 +181,8 @@ mod tests {
             "dial tcp: lookup registry-1.docker.io: no such host",
         );
         assert_eq!(sorted("x", offline).code().id, "E0810");
+        let other = "no matching manifest for linux/arm64/v8 in the manifest list entries";
+        assert_eq!(sorted("x", answered("x", 404, other)).code().id, "E0846");
         let absent = answered("x", 404, "manifest unknown");
         assert_eq!(sorted("x", absent).code().id, "E0809");
     }

@@ -6,9 +6,9 @@ use bollard::query_parameters::LogsOptions;
 use futures::{Stream, StreamExt as _};
 
 use super::Engine;
-use super::fault::fault;
+use super::fault::{OTHER_PLATFORM, fault};
 use super::look::Life;
-use crate::diag::codes::docker::{CONTAINER_ENDED, NOT_IN_TIME};
+use crate::diag::codes::docker::{CONTAINER_ENDED, NOT_IN_TIME, WRONG_PLATFORM};
 use crate::error::{Error, Result};
 
 /// How many lines of a log go into a message.
@@ -99,6 +99,12 @@ impl Engine {
             .logs(container, Tail::Lines(LINES))
             .await
             .unwrap_or_default();
+        if log.to_lowercase().contains("exec format error") {
+            let message = format!("the image of the container {container} is for another platform");
+            return Error::new(&WRONG_PLATFORM, message)
+                .because(log.trim().to_string())
+                .help(OTHER_PLATFORM);
+        }
         Error::new(
             &CONTAINER_ENDED,
             format!("the container {container} {state}"),

@@ -26,6 +26,8 @@ pub struct Settings {
     pub certificates: Option<PathBuf>,
     /// `XDG_RUNTIME_DIR`, where rootless engines have their sockets.
     pub runtime: Option<PathBuf>,
+    /// `DOCKER_DEFAULT_PLATFORM`, such as `linux/amd64`: of which platform images are; the engine's own choice if `None`.
+    pub platform: Option<String>,
     /// Who owns what is made there, for [`labels::OWNER`](super::labels::OWNER).
     pub owner: Option<String>,
 }

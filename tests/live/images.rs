@@ -4,6 +4,10 @@ use std::io::Write as _;
 
 use futures::StreamExt as _;
 
+use ksail::docker::labels;
+use ksail::secret::Secret;
+use ksail::step::{Container, File};
+
 use super::stage::Stage;
 
 const IMAGES: &[&str] = &[
@@ -89,4 +93,40 @@ fn an_image_that_nobody_has_is_named_at_its_line() {
         said.contains("E0845") && said.contains("cluster.rhai:1"),
         "{said}"
     );
+}
+
+#[test]
+fn a_program_of_another_platform_is_told_from_one_that_failed() {
+    let Some(mut stage) = Stage::set(&["busybox:1.35.0"]) else {
+        return;
+    };
+    let name = stage.name("x");
+    // What the kernel takes for a program, of a processor that nobody has.
+    let foreign = Container {
+        name: name.clone(),
+        image: "busybox:1.35.0".into(),
+        entrypoint: Some(vec!["/foreign".into()]),
+        labels: labels::owned(&format!("kind-{name}"), &name, "vanilla"),
+        files: vec![File {
+            path: "/foreign".into(),
+            mode: 0o755,
+            content: Secret::new(
+                "\u{7f}ELF\u{2}\u{1}\u{1}\0\0\0\0\0\0\0\0\0\u{2}\0\u{7f}\u{7f}\u{1}\0\0\0",
+            ),
+        }],
+        ..Container::default()
+    };
+    let problem = stage.engine(async |engine| {
+        engine.ensure_container(&foreign).await?;
+        let ended = match engine.start(&name).await {
+            Err(problem) => problem,
+            Ok(()) => {
+                engine.finish(&name).await?;
+                engine.ended(&name).await
+            }
+        };
+        engine.remove(&name).await?;
+        Ok(ended)
+    });
+    assert_eq!(problem.code().id, "E0846", "{problem:?}");
 }

@@ -28,6 +28,7 @@ fn settings() -> Settings {
         host: std::env::var("DOCKER_HOST").ok(),
         context: std::env::var("DOCKER_CONTEXT").ok(),
         config: std::path::Path::new(&home).join(".docker"),
+        platform: std::env::var("DOCKER_DEFAULT_PLATFORM").ok(),
         ..Settings::default()
     }
 }

@@ -129,4 +129,10 @@ chooses a free one. Where nobody named a range, a network of the host itself may
 "`import_images` names a file that cannot be read, or that is not what `docker save` and its like write: a tar with a manifest.json or
 an index.json in it. Make one with `docker save -o images.tar IMAGE…`, below the script's folder, or name the images themselves to
 have them taken from the engine."
+
+    WRONG_PLATFORM = "E0846" Unsupported "an image is for another platform"
+"The programs of an image run on one kind of processor, and this engine's is another, or the registry has the image for others
+only. An image of the wrong platform is usually one that was loaded or pulled by hand: `docker rmi IMAGE` and run again. As with the
+docker command, DOCKER_DEFAULT_PLATFORM, such as `linux/amd64`, chooses the platform of what is pulled and run; the host must be able
+to run it, by emulation if need be."
 }
