@@ -20,6 +20,8 @@ use crate::world::{Access, Happening};
 
 /// How often the API server is asked whether it is ready.
 const PACE: Duration = Duration::from_millis(50);
+/// How often it is looked for the kubeconfig that a server writes.
+const SEARCH: Duration = Duration::from_millis(250);
 /// How long it may take; a server whose log stands still is given up on earlier.
 const PATIENCE: Duration = Duration::from_mins(15);
 
@@ -102,21 +104,28 @@ pub(super) async fn wait(job: &Job<'_>, server: &str) -> Result<k8s::Client> {
         on: "the API server".into(),
         saw: "it starts".into(),
     });
-    let ask = || {
-        async move {
-            // The kubeconfig is written early, the certificates in it stay.
-            let Ok(client) = job.client().await else {
-                return Ok(None);
-            };
-            let is_ready = k8s::health(&client).await == k8s::Health::Ready;
-            Ok(is_ready.then_some(client))
-        }
-        .boxed()
-    };
+    // The kubeconfig is written early and what is in it stays: an engine that is asked for a file again and again takes the
+    // processor from the server that starts.
+    let find = || async move { Ok(job.client().await.ok()) }.boxed();
     let label = every(job);
+    let ready = async {
+        let client = job
+            .engine
+            .until(&label, "the server's kubeconfig", SEARCH, PATIENCE, find)
+            .await?;
+        let ask = || {
+            let client = &client;
+            async move { Ok((k8s::health(client).await == k8s::Health::Ready).then_some(())) }
+                .boxed()
+        };
+        job.engine
+            .until(&label, "the API server", PACE, PATIENCE, ask)
+            .await?;
+        Ok(client)
+    };
     tokio::select! {
         ended = machine::alive(job, server) => Err(ended),
-        client = job.engine.until(&label, "the API server", PACE, PATIENCE, ask) => client,
+        client = ready => client,
     }
 }
 
