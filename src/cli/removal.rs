@@ -5,7 +5,7 @@ use crate::step::Storage;
 
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(super) struct Removal {
-    /// Remove what the script defines
+    /// The removal of what the script defines
     #[arg(long)]
     destroy: bool,
     /// With --destroy: also what registries hold, unless another cluster uses it

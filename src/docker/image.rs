@@ -19,28 +19,29 @@ use crate::world::{Happening, Reporter};
 impl Engine {
     /// Whether the engine has an image, by the exact reference.
     pub async fn has_image(&self, image: &str) -> Result<bool> {
-        let answer = self.client.inspect_image(image).await;
-        Ok(absent(format!("looking for the image {image}"), answer)?.is_some())
+        Ok(self.look_at_image(image).await?.is_some())
     }
 
     /// The digest that a registry knows a local image by, or its id; `None` if it is not there.
     pub async fn image_id(&self, image: &str) -> Result<Option<String>> {
-        let answer = self.client.inspect_image(image).await;
-        Ok(absent(format!("looking for the image {image}"), answer)?.and_then(|image| image.id))
+        Ok(self.look_at_image(image).await?.and_then(|image| image.id))
     }
 
     /// How large a local image is, in bytes; 0 where the engine does not say.
     pub async fn image_size(&self, image: &str) -> Result<u64> {
-        let answer = self.client.inspect_image(image).await;
-        let found = absent(format!("looking for the image {image}"), answer)?;
+        let found = self.look_at_image(image).await?;
         let size = found.and_then(|image| image.size);
         Ok(size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0))
     }
 
+    async fn look_at_image(&self, image: &str) -> Result<Option<ImageInspect>> {
+        let answer = self.client.inspect_image(image).await;
+        absent(format!("looking for the image {image}"), answer)
+    }
+
     /// Has an image: the local one if it is there, else pulled.
     pub async fn ensure_image(&self, image: &str, report: &Reporter) -> Result<()> {
-        let answer = self.client.inspect_image(image).await;
-        let there = absent(format!("looking for the image {image}"), answer)?;
+        let there = self.look_at_image(image).await?;
         let wanted = self.inner.platform.as_deref();
         if there.is_some_and(|there| wanted.is_none_or(|wanted| is_for(&there, wanted))) {
             return Ok(());

@@ -245,28 +245,24 @@ impl Engine {
 
     /// Removes a named volume that no container has; one that some container has stays.
     pub async fn release_volume(&self, name: &str) -> Result<()> {
-        let options = None::<RemoveVolumeOptions>;
-        match self.client.remove_volume(name, options).await {
-            Err(Cause::DockerResponseServerError {
-                status_code: 404 | 409,
-                ..
-            }) => Ok(()),
-            answer => answer.map_err(|cause| fault(format!("removing the volume {name}"), cause)),
-        }
+        self.drop_volume(name, &[404, 409]).await
     }
 
     /// Removes a named volume; one that is gone is fine.
     pub async fn remove_volume(&self, name: &str) -> Result<()> {
-        match self
-            .client
-            .remove_volume(name, None::<RemoveVolumeOptions>)
-            .await
-        {
-            Err(Cause::DockerResponseServerError {
-                status_code: 404, ..
-            }) => Ok(()),
-            Err(cause) => Err(fault(format!("removing the volume {name}"), cause)),
-            Ok(()) => Ok(()),
+        self.drop_volume(name, &[404]).await
+    }
+
+    /// Removes a named volume; these answers are as good as done.
+    async fn drop_volume(&self, name: &str, fine: &[u16]) -> Result<()> {
+        let options = None::<RemoveVolumeOptions>;
+        match self.client.remove_volume(name, options).await {
+            Err(Cause::DockerResponseServerError { status_code, .. })
+                if fine.contains(&status_code) =>
+            {
+                Ok(())
+            }
+            answer => answer.map_err(|cause| fault(format!("removing the volume {name}"), cause)),
         }
     }
 }

@@ -60,11 +60,10 @@ impl Step {
 }
 
 /// What becomes of storage that clusters share and that outlives them, such as what registries hold.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Storage {
     /// It stays for the next cluster.
-    #[default]
     Keep,
     /// It goes, unless another cluster uses it.
     Remove,

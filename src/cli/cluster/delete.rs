@@ -18,8 +18,8 @@ const EXAMPLES: &str = "Examples:
   ksail cluster delete dev
   ksail cluster delete ci-1 ci-2 --yes
   ksail cluster delete --all --yes
-  ksail cluster delete dev --delete-storage   also what its registries hold
-  ksail cluster delete --all --foreign     also what kind, k3d and kwokctl made";
+  ksail cluster delete --all --foreign       also what kind, k3d and kwokctl made
+  ksail cluster delete dev --delete-storage  also what its registries hold";
 
 /// Remove clusters.
 #[derive(Debug, clap::Args)]

@@ -3,13 +3,12 @@
 use serde_json::{Value, json};
 
 use super::{Context, Controller, Next};
+use crate::embedded::access::rbac::GROUP;
 use crate::embedded::api::selector::LabelSelector;
 use crate::embedded::api::status::Status;
 use crate::embedded::reach::Reach as _;
 use crate::embedded::store::Change;
 use crate::embedded::write::{Options, Part};
-
-const GROUP: &str = "rbac.authorization.k8s.io";
 
 /// The controller.
 pub(super) struct Aggregation;

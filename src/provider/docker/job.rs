@@ -1,12 +1,12 @@
 //! One action on one cluster of this provider, with what every maker needs for it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::{join_all, try_join_all};
 
 use super::Maker;
 use crate::diag::codes::docker::{NAME_TAKEN, NO_CONTAINER};
-use crate::docker::{Engine, Listed, labels};
+use crate::docker::{Engine, Kept, Listed, labels};
 use crate::error::{Error, Result};
 use crate::k8s;
 use crate::spec::Spec;
@@ -109,11 +109,11 @@ impl Job<'_> {
             self.engine.networks(&label),
             self.engine.volumes(&label)
         )?;
-        let own: BTreeSet<&str> = networks.keys().map(String::as_str).collect();
         tokio::try_join!(
             try_join_all(all.iter().map(|one| self.engine.remove(&one.id))),
-            self.dissolve(&all, &own)
+            self.dissolve(&all, &networks)
         )?;
+        // Where a container refused to leave while it ended, its network is still there.
         let left = self.engine.networks(&label).await?;
         let networks = left.keys().map(|name| self.engine.remove_network(name));
         let volumes = volumes.keys().map(|name| self.engine.remove_volume(name));
@@ -139,15 +139,19 @@ impl Job<'_> {
 
     /// Takes containers out of networks and removes these. An engine takes one container after the other out of a
     /// network and mostly waits for the kernel meanwhile: done while their processes end, it takes no time of its own.
-    async fn dissolve(&self, containers: &[Listed], networks: &BTreeSet<&str>) -> Result<()> {
+    async fn dissolve(
+        &self,
+        containers: &[Listed],
+        networks: &BTreeMap<String, Kept>,
+    ) -> Result<()> {
         let both = containers.iter().flat_map(|one| {
-            let joined = one.networks.iter().map(String::as_str);
-            let own = joined.filter(|network| networks.contains(network));
+            let joined = one.networks.iter();
+            let own = joined.filter(|network| networks.contains_key(*network));
             own.map(|network| self.engine.disconnect_network(network, &one.id))
         });
         // A container that ends at this moment may refuse: its removal takes it out as well.
         join_all(both).await;
-        try_join_all(networks.iter().map(|name| self.engine.remove_network(name))).await?;
+        try_join_all(networks.keys().map(|name| self.engine.remove_network(name))).await?;
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{list, object, set, template};
+use crate::embedded::access::rbac::GROUP;
 use crate::embedded::api::registry::Kind;
 use crate::embedded::reach::Reach as _;
 
@@ -157,7 +158,6 @@ fn limits(root: &mut Map<String, Value>) {
 }
 
 fn access(root: &mut Map<String, Value>) {
-    const GROUP: &str = "rbac.authorization.k8s.io";
     if root.contains_key("aggregationRule") {
         root.entry("rules").or_insert(Value::Null);
     }
