@@ -4,6 +4,7 @@
 //! [`crate::support`], a file here and an arm in [`of`].
 
 mod brought;
+mod controller_manager;
 mod create;
 mod decryption;
 mod eks;

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use super::super::controller_manager::REQUESTS;
 use super::super::oidc;
 use crate::axis::{Component, Slot};
 use crate::spec::options::k3d::filter::{Filter, Member, Way};
@@ -15,6 +16,9 @@ use crate::step::{File, Limit};
 
 /// Where servers find the certificate authority of the identity provider.
 const OIDC_AUTHORITY: &str = "/etc/rancher/k3s/oidc-ca.crt";
+
+/// Where k3s reads what is not on its command line; more is in a folder of this name and `.d`.
+const CONFIGURATION: &str = "/etc/rancher/k3s/config.yaml";
 
 /// A definition, read.
 #[derive(Clone, Copy)]
@@ -277,8 +281,30 @@ impl<'a> Definition<'a> {
                     args.push(implied);
                 }
             }
+            if !self.has_configuration(&args, member) {
+                let is_set = |name: &str| args.iter().any(|arg| arg.contains(name));
+                let asked = REQUESTS.into_iter().filter(|(name, _)| !is_set(name));
+                let asked: Vec<String> = asked
+                    .map(|(name, value)| format!("--kube-controller-manager-arg={name}={value}"))
+                    .collect();
+                args.extend(asked);
+            }
         }
         args
+    }
+
+    /// Whether a server may read a configuration file of the user's. What the command line says to the controller manager
+    /// takes the place of all that such a file says to it.
+    fn has_configuration(self, args: &[String], member: Member) -> bool {
+        let volumes = self.volumes(member).into_iter().map(|volume| volume.target);
+        let files = self.files(member).into_iter().map(|(path, _)| path);
+        let holds =
+            |path: &String| CONFIGURATION.starts_with(path) || path.starts_with(CONFIGURATION);
+        volumes.chain(files).any(|path| holds(&path))
+            || self.env(member).contains_key("K3S_CONFIG_FILE")
+            || args
+                .iter()
+                .any(|arg| arg.starts_with("--config") || arg.starts_with("-c"))
     }
 
     /// The certificate authority of the identity provider, as a file of a server.

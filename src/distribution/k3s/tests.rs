@@ -49,6 +49,9 @@ fn exposed(container: &crate::step::Container, name: &str) -> Option<String> {
     Some(value.expose().to_string())
 }
 
+/// What ksail adds: without it no pod has an address in the first five seconds.
+const REQUESTS: &str = "--kube-controller-manager-arg=kube-api-qps=100 --kube-controller-manager-arg=kube-api-burst=200";
+
 #[test]
 fn one_server_is_as_k3d_makes_it() {
     let spec = spec(&json!({}), &json!({ "kubernetes": "1.35.4" }));
@@ -58,7 +61,7 @@ fn one_server_is_as_k3d_makes_it() {
     assert_eq!(server.image, "rancher/k3s:v1.35.4-k3s1");
     assert_eq!(
         command(&server),
-        "server --tls-san 0.0.0.0 --tls-san k3d-dev-serverlb"
+        format!("server {REQUESTS} --tls-san 0.0.0.0 --tls-san k3d-dev-serverlb")
     );
     assert_eq!(exposed(&server, "K3S_TOKEN").as_deref(), Some("canary"));
     assert_eq!(exposed(&server, "K3S_URL"), None);
@@ -104,7 +107,8 @@ fn several_servers_have_etcd_and_join_the_first() {
     let first = node(definition, &given(), Member::Server(0));
     let second = node(definition, &given(), Member::Server(1));
     let agent = node(definition, &given(), Member::Agent(0));
-    assert!(command(&first).starts_with("server --cluster-init "));
+    assert!(command(&first).starts_with(&format!("server {REQUESTS} --cluster-init ")));
+    assert!(command(&second).contains(REQUESTS));
     assert_eq!(first.labels["k3d.server.init"], "true");
     assert_eq!(second.labels["k3d.server.init"], "false");
     let url = Some("https://k3d-dev-server-0:6443".to_string());
@@ -143,7 +147,9 @@ fn a_k3d_file_reaches_the_containers_it_names() {
     let agents = [0, 1].map(|index| node(definition, &given, Member::Agent(index)));
     assert_eq!(
         command(&server),
-        "server --disable=traefik --debug --disable=servicelb --tls-san k.example --tls-san k3d-dev-serverlb"
+        format!(
+            "server --disable=traefik --debug --disable=servicelb {REQUESTS} --tls-san k.example --tls-san k3d-dev-serverlb"
+        )
     );
     assert_eq!(command(&agents[1]), "agent --node-label zone=a");
     assert_eq!(server.image, "rancher/k3s:x");
@@ -181,6 +187,27 @@ fn a_k3d_file_reaches_the_containers_it_names() {
 }
 
 #[test]
+fn what_the_user_says_to_the_controller_manager_stays() {
+    let line = |options: &Value| {
+        let spec = spec(options, &json!({}));
+        command(&node(Definition::of(&spec), &given(), Member::Server(0)))
+    };
+    let own = line(&json!({ "args": ["--kube-controller-manager-arg=kube-api-qps=5"] }));
+    assert!(own.contains("=kube-api-qps=5 --kube-controller-manager-arg=kube-api-burst=200 "));
+    // Arguments of the command line would take the place of those in a configuration file.
+    for options in [
+        json!({ "args": ["--config", "/mine.yaml"] }),
+        json!({ "config": { "volumes": [{ "volume": "/mine:/etc/rancher/k3s" }] } }),
+        json!({ "config": { "env": [{ "envVar": "K3S_CONFIG_FILE=/mine.yaml" }] } }),
+        json!({ "config": { "files": [{ "source": "a: 1", "destination": "/etc/rancher/k3s/config.yaml.d/a.yaml" }] } }),
+    ] {
+        assert!(!line(&options).contains("kube-api"), "{options}");
+    }
+    let other = json!({ "config": { "volumes": [{ "volume": "/mine:/etc/rancher/k3s/registries.yaml" }] } });
+    assert!(line(&other).contains(REQUESTS));
+}
+
+#[test]
 fn ksails_own_options_win_over_the_file() {
     let file = json!({ "servers": 1, "agents": 2, "image": "rancher/k3s:x" });
     let options = json!({ "config": file, "image": "rancher/k3s:y" });
@@ -200,7 +227,10 @@ fn without_a_load_balancer_the_first_server_publishes() {
         .map(|port| (port.host, port.container))
         .collect();
     assert_eq!(ports, [(Some(6550), 6443), (Some(8080), 80)]);
-    assert_eq!(command(&server), "server --tls-san 0.0.0.0");
+    assert_eq!(
+        command(&server),
+        format!("server {REQUESTS} --tls-san 0.0.0.0")
+    );
     assert_eq!(server.labels["k3d.server.loadbalancer"], "");
 }
 

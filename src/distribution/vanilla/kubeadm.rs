@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::node::NodeSettings;
 use super::patch;
 use super::settings::{Family, Settings};
+use crate::distribution::controller_manager::REQUESTS;
 use crate::error::Result;
 use crate::facts::Role;
 use crate::spec::Version;
@@ -166,6 +167,8 @@ fn cluster(settings: &Settings, version: &Version, form: Form) -> Value {
     server.extend(settings.api_arguments.clone());
     let mut manager: Vec<(String, String)> = gates().into_iter().collect();
     manager.push(("enable-hostpath-provisioner".into(), "true".into()));
+    let requests = REQUESTS.map(|(name, value)| (name.to_string(), value.to_string()));
+    manager.extend(requests);
     manager.extend(bind("::"));
     let mut scheduler: Vec<(String, String)> = gates().into_iter().collect();
     scheduler.extend(bind("::1"));
@@ -340,6 +343,10 @@ mod tests {
             json!(["localhost", "127.0.0.1"])
         );
         assert_eq!(all[0]["apiServer"]["extraArgs"]["runtime-config"], "");
+        assert_eq!(
+            all[0]["controllerManager"]["extraArgs"],
+            json!({ "enable-hostpath-provisioner": "true", "kube-api-qps": "100", "kube-api-burst": "200" })
+        );
         assert_eq!(all[1]["nodeRegistration"]["taints"], json!([]));
         assert_eq!(
             all[1]["nodeRegistration"]["kubeletExtraArgs"],
