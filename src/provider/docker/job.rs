@@ -1,10 +1,12 @@
 //! One action on one cluster of this provider, with what every maker needs for it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use futures::future::{join_all, try_join_all};
 
 use super::Maker;
+use super::known::{Known, Way};
 use crate::diag::codes::docker::{NAME_TAKEN, NO_CONTAINER};
 use crate::docker::{Engine, Kept, Listed, labels};
 use crate::error::{Error, Result};
@@ -21,6 +23,8 @@ pub(in crate::provider) struct Job<'a> {
     pub(super) work: &'a Work<'a>,
     /// How the distribution is made.
     pub(super) maker: &'a dyn Maker,
+    /// What this run has found out already.
+    pub(super) known: Arc<Known>,
 }
 
 impl Job<'_> {
@@ -69,14 +73,20 @@ impl Job<'_> {
 
     /// How the cluster's API is reached.
     pub(super) async fn access(&self) -> Result<Access> {
-        self.maker
-            .access(self.engine, self.name(), &self.members().await?)
-            .await
+        self.way().await.map(|way| way.access)
     }
 
     /// A client of the cluster's API.
-    pub(super) async fn client(&self) -> Result<kube::Client> {
-        k8s::connect(&self.access().await?).await
+    pub(super) async fn client(&self) -> Result<k8s::Client> {
+        self.way().await.map(|way| way.client)
+    }
+
+    async fn way(&self) -> Result<Way> {
+        let find = async {
+            let members = self.members().await?;
+            self.maker.access(self.engine, self.name(), &members).await
+        };
+        self.known.way(find).await
     }
 
     /// Makes the network; one of the name that is neither the cluster's nor shared is never used.

@@ -50,6 +50,7 @@ impl Docker {
         else {
             return Ok(None);
         };
+        self.known.forget(context).await;
         let engine = self.engines.of(context, spec).await?;
         let members = of(maker.as_ref(), &engine.list(&[]).await?, name.as_str());
         if members.is_empty() && !maker.others()?.iter().any(|other| other == name.as_str()) {

@@ -12,6 +12,7 @@ mod gc;
 mod images;
 mod job;
 mod k3s;
+mod known;
 mod kwok;
 mod look;
 mod registry;
@@ -189,6 +190,7 @@ pub(super) trait Maker: Send + Sync {
 pub struct Docker {
     store: Store,
     engines: Engines,
+    known: known::Clusters,
     contexts: Arc<dyn Contexts>,
     makers: Vec<Arc<dyn Maker>>,
 }
@@ -208,6 +210,7 @@ impl Docker {
         ];
         Self {
             engines: Engines::new(settings, store.clone()),
+            known: known::Clusters::default(),
             store,
             contexts,
             makers,
@@ -269,10 +272,18 @@ impl Docker {
             let engine = engine.clone();
             tokio::spawn(async move { engine.info().await.map(|_| ()) });
         }
+        let known = self.known.of(work.context).await;
+        if matches!(
+            work.action,
+            Action::Balancer { .. } | Action::Bootstrap { .. } | Action::Start | Action::Stop
+        ) {
+            known.lose_way().await;
+        }
         let job = Job {
             engine: &engine,
             work,
             maker,
+            known,
         };
         let result = self.carry_out(&job).await;
         match (result, work.action) {
@@ -333,6 +344,7 @@ impl Docker {
             Action::Remove { storage } => {
                 job.remove(*storage).await?;
                 self.engines.forget(work.context);
+                self.known.forget(work.context).await;
                 Ok(())
             }
             other => Err(cannot(other)),

@@ -56,6 +56,7 @@ impl Docker {
             engine: &engine,
             work: &work,
             maker,
+            known: Arc::default(),
         })
         .await
     }

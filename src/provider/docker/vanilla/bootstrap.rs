@@ -16,7 +16,7 @@ use crate::distribution::vanilla::{self, CONFIG_PATH, NodeSettings, Settings};
 use crate::error::{Error, Result};
 use crate::k8s;
 use crate::step::File;
-use crate::world::{Access, Happening};
+use crate::world::Happening;
 
 /// What a node has once kubeadm is through with it.
 pub(super) const DONE: &str = "/kind/ksail-done";
@@ -36,19 +36,10 @@ pub(super) async fn bootstrap(
     node: &NodeSettings,
 ) -> Result<()> {
     let name = node.name.as_str();
-    let (is_done, has_begun, place, objects) = tokio::try_join!(
-        is_there(job, name, DONE),
-        is_there(job, name, BEGUN),
-        place(job, settings, name),
-        manifests(job, settings, node)
-    )?;
+    let (is_done, place) = tokio::try_join!(is_done(job, name), place(job, settings, name))?;
     if is_done {
         // A run that was cut off after kubeadm may have left the rest undone.
-        let access = job.access().await?;
-        return apply(&access, &objects).await;
-    }
-    if has_begun {
-        reset(job, name).await?;
+        return apply(&job.client().await?, &manifests(job, settings, node).await?).await;
     }
     let wants_v6 = settings.family == vanilla::Family::V6;
     let address = [&place.v4, &place.v6]
@@ -70,10 +61,10 @@ pub(super) async fn bootstrap(
         pki.files.extend(port.map(front_file));
     }
     job.engine.put_files(name, &pki.files).await?;
-    let access = pki.access(server);
-    tokio::try_join!(init(job, settings, name), apply(&access, &objects))?;
+    let client = job.known.set_way(pki.access(server)).await?.client;
+    let install = async { apply(&client, &manifests(job, settings, node).await?).await };
+    tokio::try_join!(init(job, settings, name), install)?;
     if settings.is_alone() {
-        let client = k8s::connect(&access).await?;
         k8s::unlabel(&client, name, EXCLUDED).await?;
     }
     Ok(())
@@ -95,8 +86,11 @@ async fn reset(job: &Job<'_>, node: &str) -> Result<()> {
         .map(|_| ())
 }
 
-/// Says whether kubeadm is through with a node that joins; what it only began is taken back.
-pub(super) async fn is_joined(job: &Job<'_>, node: &str) -> Result<bool> {
+/// Says whether kubeadm is through with a node; what it only began is taken back.
+pub(super) async fn is_done(job: &Job<'_>, node: &str) -> Result<bool> {
+    if job.known.take_new(node).await {
+        return Ok(false);
+    }
     let (is_done, has_begun) =
         tokio::try_join!(is_there(job, node, DONE), is_there(job, node, BEGUN))?;
     if !is_done && has_begun {
@@ -167,11 +161,10 @@ async fn manifests(job: &Job<'_>, settings: &Settings, node: &NodeSettings) -> R
 }
 
 /// Applies objects as soon as the API takes them; it begins to answer before it can do everything.
-async fn apply(access: &Access, objects: &[Value]) -> Result<()> {
-    let client = k8s::connect(access).await?;
+async fn apply(client: &k8s::Client, objects: &[Value]) -> Result<()> {
     let began = std::time::Instant::now();
     for object in objects {
-        while let Err(problem) = k8s::apply(&client, object).await {
+        while let Err(problem) = k8s::apply(client, object).await {
             if began.elapsed() > PATIENCE {
                 return Err(problem);
             }

@@ -1,7 +1,7 @@
 //! Further nodes: control planes with the keys of the first, workers with a token.
 
 use super::super::Job;
-use super::bootstrap::{DONE, is_joined, oidc_authority};
+use super::bootstrap::{DONE, is_done, oidc_authority};
 use super::life;
 use super::machine::{file, read};
 use super::peers::KEEP;
@@ -28,7 +28,7 @@ const SHARED: &[&str] = &[
 /// Joins a node to the cluster.
 pub(super) async fn join(job: &Job<'_>, settings: &Settings, node: &NodeSettings) -> Result<()> {
     let name = node.name.as_str();
-    if is_joined(job, name).await? {
+    if is_done(job, name).await? {
         return Ok(());
     }
     // A machine that was removed by hand leaves its node behind, and kubeadm refuses to take the name again.
@@ -36,24 +36,19 @@ pub(super) async fn join(job: &Job<'_>, settings: &Settings, node: &NodeSettings
     life::answers(job, if settings.is_balanced() { 3 } else { 1 }).await?;
     let client = job.client().await?;
     k8s::ensure_nodes(&client, &[], std::slice::from_ref(&node.name)).await?;
-    let first = settings.control_planes().next();
-    let first = first.map(|first| first.name.as_str()).unwrap_or_default();
-    let shared = match node.role {
-        Role::ControlPlane => SHARED,
+    let mut files = match node.role {
+        Role::ControlPlane => {
+            let first = settings.control_planes().next();
+            let first = first.map(|first| first.name.as_str()).unwrap_or_default();
+            let mut files = read_all(job, first, SHARED).await?;
+            files.extend(oidc_authority(settings));
+            files
+        }
         // A worker vouches for nobody and only has to know whom it trusts.
-        Role::Worker => SHARED.get(..1).unwrap_or_default(),
+        Role::Worker => Vec::new(),
     };
-    let mut files = read_all(job, first, shared).await?;
-    let authority = files
-        .first()
-        .map(|file| file.content.expose())
-        .unwrap_or_default();
-    let found = file(DISCOVERY, 0o600, discovery(settings, authority));
-    if node.role == Role::Worker {
-        files.clear();
-    } else {
-        files.extend(oidc_authority(settings));
-    }
+    let authority = job.access().await?.authority;
+    let found = file(DISCOVERY, 0o600, discovery(settings, &authority));
     files.push(found);
     job.engine.put_files(name, &files).await?;
     let script = format!("kubeadm join --config {CONFIG_PATH} && {KEEP} && touch {DONE}");

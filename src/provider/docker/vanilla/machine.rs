@@ -35,8 +35,11 @@ pub(super) async fn ensure(job: &Job<'_>, settings: &Settings, node: &NodeSettin
     let host = host(job, settings).await?;
     let mut container = vanilla::container(settings, node, &host);
     container.labels.extend(job.labels());
-    let was_running = up(job, &mut container, Some((settings, node, &host)), None).await?;
-    if !was_running {
+    let before = up(job, &mut container, Some((settings, node, &host)), None).await?;
+    if before == Before::New {
+        job.known.note_new(&node.name).await;
+    }
+    if before != Before::Running {
         let is_up = |line: &str| {
             line.contains("detected cgroup v1") || {
                 line.split_once("Reached target")
@@ -90,14 +93,25 @@ async fn front(job: &Job<'_>, first: &str) -> Result<Option<u16>> {
     Ok(kept.and_then(|text| text.trim().parse().ok()))
 }
 
+/// What a container was before it was made to run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Before {
+    /// It never ran.
+    New,
+    /// It ran once.
+    Off,
+    /// It ran.
+    Running,
+}
+
 /// Has a container run with fixed ports; one of a node gets its files first. A port that nobody named is the one it has,
-/// else the one it `had`, else a free one. Says whether it ran before.
+/// else the one it `had`, else a free one. Says what it was before.
 async fn up(
     job: &Job<'_>,
     container: &mut Container,
     node: Option<(&Settings, &NodeSettings, &Host)>,
     had: Option<u16>,
-) -> Result<bool> {
+) -> Result<Before> {
     let name = container.name.clone();
     let open: Vec<usize> = (0..container.ports.len())
         .filter(|index| {
@@ -132,7 +146,7 @@ async fn up(
             }
         };
         if there.is_some_and(|seen| seen.life == Life::Running) {
-            return Ok(true);
+            return Ok(Before::Running);
         }
         if is_fresh && let Some((settings, node, host)) = node {
             prepare(job, settings, node, host, &id).await?;
@@ -144,10 +158,13 @@ async fn up(
                 // Somebody was faster with a port that nobody asked for: another one will do.
                 job.engine.remove(&id).await?;
             }
-            answer => return answer.map(|()| false),
+            answer => {
+                let before = if is_fresh { Before::New } else { Before::Off };
+                return answer.map(|()| before);
+            }
         }
     }
-    Ok(false)
+    Ok(Before::Off)
 }
 
 /// Gives ports that nobody named the number they have, or had, or a free one: it stays the same over restarts.
