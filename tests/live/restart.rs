@@ -29,6 +29,8 @@ pub(super) enum Engine {
 pub(super) struct Process {
     id: String,
     arguments: Vec<String>,
+    /// Names and values; with the tests' own it would find other programs than it did.
+    environment: Vec<(String, String)>,
     folder: PathBuf,
     log: PathBuf,
 }
@@ -99,12 +101,16 @@ impl Process {
             let program = std::fs::read_link(folder.join("exe")).ok()?;
             let line = std::fs::read_to_string(folder.join("cmdline")).ok()?;
             let arguments: Vec<String> = line.split_terminator('\0').map(String::from).collect();
+            let environment = std::fs::read_to_string(folder.join("environ")).unwrap_or_default();
+            let variables = environment.split_terminator('\0');
+            let variables = variables.filter_map(|text| text.split_once('='));
             let may_signal = own == 0 || std::fs::metadata(&folder).ok()?.uid() == own;
             let is_it =
                 program.file_name()? == "dockerd" && arguments.iter().any(|one| one == host);
             (is_it && may_signal).then(|| Self {
                 id: entry.file_name().to_string_lossy().into_owned(),
                 arguments,
+                environment: variables.map(|(a, b)| (a.into(), b.into())).collect(),
                 folder: std::fs::read_link(folder.join("cwd")).unwrap_or("/".into()),
                 log: std::fs::read_link(folder.join("fd/2")).unwrap_or_default(),
             })
@@ -137,6 +143,7 @@ impl Process {
         let log = log.unwrap_or_else(|_| File::create("/dev/null").unwrap());
         let mut command = Command::new("setsid");
         let command = command.arg("--fork").args(&self.arguments);
+        command.env_clear().envs(self.environment.clone());
         command.current_dir(&self.folder).stdin(Stdio::null());
         command.stdout(log.try_clone().unwrap()).stderr(log);
         assert!(command.status().unwrap().success());

@@ -7,7 +7,7 @@ use super::stage::Stage;
 use crate::home::text;
 
 const NODE: &str = "kindest/node:v1.35.4";
-const IMAGES: &[&str] = &[NODE, "busybox:1.35.0"];
+pub(super) const IMAGES: &[&str] = &[NODE, "busybox:1.35.0"];
 
 /// A web server behind a Service, with a volume that it serves from, and a pod that reaches it by name.
 const WORKLOAD: &str = r#"
