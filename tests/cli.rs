@@ -154,7 +154,10 @@ fn what_cannot_be_carried_out_says_so_and_touches_nothing() {
         text(&output)
     );
     assert!(!home.path("state").exists() && !home.path("kubeconfig").exists());
-    home.good(&["run", &script, "--simulate"]);
+    let simulated = home.ksail(&["run", &script, "--simulate"]);
+    assert!(simulated.status.success());
+    let steps = "takes 5 steps: network, machine/dev-control-plane-1, bootstrap, ";
+    assert!(text(&simulated).contains(steps), "{}", text(&simulated));
 }
 
 #[test]
@@ -183,6 +186,14 @@ fn broken_surroundings_are_named_and_left() {
         std::fs::read_to_string(home.path("kubeconfig")).unwrap(),
         "clusters: ["
     );
+    // Found out before anything was made.
+    assert_eq!(
+        text(&output).matches("E0604").count(),
+        1,
+        "{}",
+        text(&output)
+    );
+    assert!(!home.path("state/clusters/embedded-dev").exists());
     std::fs::remove_file(home.path("kubeconfig")).unwrap();
     home.good(&["run", &script]);
     let recorded = home.path("state/clusters/embedded-dev/recorded.json");

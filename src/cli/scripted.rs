@@ -4,9 +4,13 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::show;
+use crate::axis::{Axis as _, Provider};
 use crate::error::Result;
 use crate::ops::cipher::keys::{Lent, Reach, process_env};
+use crate::plan::{self, Ruling};
 use crate::script::{Fleet, Limits, Options, Script};
+use crate::spec::Spec;
 
 /// The script, what it may see, and which of its clusters are meant.
 #[derive(Debug, clap::Args)]
@@ -91,11 +95,30 @@ impl Source {
         }
         if self.sandbox.simulate {
             for defined in &mut fleet.clusters {
+                if let Some(line) = in_earnest(&defined.spec)? {
+                    show::note(&line);
+                }
                 defined.spec = defined.spec.clone().simulated();
             }
         }
         Ok(fleet)
     }
+}
+
+/// What it would take to make a cluster where its definition says; one that is simulated anyway shows that by itself.
+fn in_earnest(spec: &Spec) -> Result<Option<String>> {
+    if spec.provider.kind == Provider::Embedded {
+        return Ok(None);
+    }
+    let plan = plan::cluster(spec, None, &|change| Ok(Ruling::default_for(change)))?;
+    let steps: Vec<&str> = plan.steps.iter().map(|step| step.id.as_str()).collect();
+    Ok(Some(format!(
+        "{}: on {} its creation takes {} steps: {}",
+        plan.context,
+        plan.provider.name(),
+        steps.len(),
+        steps.join(", ")
+    )))
 }
 
 impl Sandbox {

@@ -54,6 +54,7 @@ pub async fn run(
     }
     let report = Reporter::new(cx.listener.clone(), plan.context.clone());
     let began = Instant::now();
+    takes_context(cx, plan).await?;
     let _guard = cx.world.memory().lock(&plan.context).await?;
     report.tell(Happening::ClusterStarted {
         verb: plan.verb.word().into(),
@@ -78,6 +79,18 @@ pub async fn run(
             Err(error)
         }
     }
+}
+
+/// Holds that the kubeconfig can be read before anything is made that is to be written there.
+async fn takes_context(cx: &Context<'_>, plan: &ClusterPlan) -> Result<()> {
+    let is_entry = |step: &&Step| matches!(step.action, Action::Kubeconfig { .. });
+    let Some(step) = plan.steps.iter().find(is_entry) else {
+        return Ok(());
+    };
+    let contexts = cx.world.contexts();
+    let seen = contexts.leads_to(&plan.context, "").await;
+    seen.map(|_| ())
+        .map_err(|error| error.within(format!("{}: {}", plan.name, step.title)))
 }
 
 /// Says whether every step of a plan can be carried out at all; asked before anything is touched.

@@ -126,13 +126,12 @@ fn wrong(path: &str, at: usize, stage: &serde_json::Value) -> Option<Error> {
         Some(name) => format!("the stage {name} in {path}"),
         None => format!("object {} in {path}", at + 1),
     };
-    let is_stage = kind == Some("Stage")
-        && text("/apiVersion").is_some_and(|version| version.starts_with("kwok.x-k8s.io/"));
-    if !is_stage {
+    let version = text("/apiVersion").unwrap_or("no version");
+    if kind != Some("Stage") || !version.starts_with("kwok.x-k8s.io/") {
         return problem(
             format!(
-                "{who} is {}, and only stages are read",
-                kind.unwrap_or("of no kind")
+                "{who} is {} of {version}, and only a Stage of kwok.x-k8s.io is read",
+                kind.unwrap_or("of no kind"),
             ),
             "leave it out; versions, nodes and components have options of their own",
         );

@@ -217,7 +217,10 @@ spec:
     )
     .unwrap();
     let said = stage.bad(&["run", &define("other.yaml")]);
-    assert!(said.contains("only stages are read"), "{said}");
+    assert!(
+        said.contains("only a Stage of kwok.x-k8s.io is read"),
+        "{said}"
+    );
     let script = define("stages.yaml");
     stage.good(&["run", &script]);
     // Nodes go on as KWOK's own stages have it.

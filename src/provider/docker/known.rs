@@ -88,13 +88,18 @@ mod tests {
     use super::*;
     use crate::diag::codes::docker::NO_CONTAINER;
     use crate::error::Error;
+    use crate::pki::tests::PEM;
+    use crate::pki::{Key, Order, Validity};
 
     fn access(server: &str) -> Access {
+        let key = Key::from_pem(PEM).unwrap();
+        let order = Order::user("someone", [0; 16], Validity::days(0, 1));
+        let certificate = order.self_signed(&key).unwrap().pem;
         Access {
             server: server.into(),
-            authority: String::new(),
-            certificate: String::new(),
-            key: crate::secret::Secret::new(String::new()),
+            authority: certificate.clone(),
+            certificate,
+            key: key.pem(),
         }
     }
 

@@ -151,7 +151,8 @@ async fn up(
         if is_fresh && let Some((settings, node, host)) = node {
             prepare(job, settings, node, host, &id).await?;
         }
-        match job.engine.start(&id).await {
+        // By its name: that is what an error says.
+        match job.engine.start(&name).await {
             Err(problem)
                 if problem.code().id == PORT_TAKEN.id && !open.is_empty() && attempt < TRIES =>
             {
