@@ -3,18 +3,13 @@
 //!
 //! A run begins with a look at the cluster, which forgets what an earlier run knew.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
 use tokio::sync::Mutex;
 
 use crate::error::Result;
 use crate::k8s;
 use crate::world::Access;
-
-/// What is known of each cluster, by context.
-#[derive(Default)]
-pub(super) struct Clusters(Mutex<BTreeMap<String, Arc<Known>>>);
 
 /// What is known of one cluster.
 #[derive(Default)]
@@ -35,19 +30,6 @@ impl Way {
     async fn to(access: Access) -> Result<Self> {
         let client = k8s::connect(&access).await?;
         Ok(Self { access, client })
-    }
-}
-
-impl Clusters {
-    /// What is known of a cluster.
-    pub(super) async fn of(&self, context: &str) -> Arc<Known> {
-        let mut all = self.0.lock().await;
-        all.entry(context.to_string()).or_default().clone()
-    }
-
-    /// Forgets what is known of a cluster.
-    pub(super) async fn forget(&self, context: &str) {
-        self.0.lock().await.remove(context);
     }
 }
 
@@ -90,6 +72,7 @@ mod tests {
     use crate::error::Error;
     use crate::pki::tests::PEM;
     use crate::pki::{Key, Order, Validity};
+    use crate::provider::docker::clusters::Clusters;
 
     fn access(server: &str) -> Access {
         let key = Key::from_pem(PEM).unwrap();
@@ -105,7 +88,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_machine_is_new_once() {
-        let clusters = Clusters::default();
+        let clusters = Clusters::<Known>::default();
         clusters.of("kind-dev").await.note_new("dev-worker").await;
         let known = clusters.of("kind-dev").await;
         assert!(known.take_new("dev-worker").await);

@@ -6,6 +6,7 @@
 //!
 //! To add a distribution: a file here with its [`Maker`], and a line in [`Docker::new`].
 
+mod clusters;
 mod engines;
 mod evidence;
 mod gc;
@@ -28,7 +29,9 @@ use futures::future::{BoxFuture, FutureExt as _};
 pub use gc::{Leftover, Thing};
 pub(super) use job::Job;
 
+use clusters::Clusters;
 use engines::Engines;
+use known::Known;
 
 use self::look::Depth;
 use super::{decryption, installed};
@@ -190,7 +193,7 @@ pub(super) trait Maker: Send + Sync {
 pub struct Docker {
     store: Store,
     engines: Engines,
-    known: known::Clusters,
+    known: Clusters<Known>,
     contexts: Arc<dyn Contexts>,
     makers: Vec<Arc<dyn Maker>>,
 }
@@ -210,7 +213,7 @@ impl Docker {
         ];
         Self {
             engines: Engines::new(settings, store.clone()),
-            known: known::Clusters::default(),
+            known: Clusters::default(),
             store,
             contexts,
             makers,

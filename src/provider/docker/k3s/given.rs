@@ -1,9 +1,7 @@
 //! What is found out or decided once for a cluster. Its containers' labels remember it, so that a later run goes on
 //! with the same token and port.
 
-use std::collections::BTreeMap;
 use std::net::TcpListener;
-use std::sync::Arc;
 
 use tokio::sync::{Mutex, OnceCell};
 
@@ -20,29 +18,12 @@ pub(super) const FIXED: &str = "ksail.dev/fixed";
 /// How many letters a token has.
 const LETTERS: usize = 20;
 
-/// What the steps of a run share of each cluster, by context.
-#[derive(Default)]
-pub(super) struct Clusters(Mutex<BTreeMap<String, Arc<Cluster>>>);
-
 /// What the steps of a run share of one cluster.
 #[derive(Default)]
 pub(super) struct Cluster {
     given: Mutex<OnceCell<(Given, bool)>>,
     /// Held while the load balancer's file is written.
     pub(super) balancer: Mutex<()>,
-}
-
-impl Clusters {
-    /// What is shared of a cluster.
-    pub(super) async fn of(&self, context: &str) -> Arc<Cluster> {
-        let mut all = self.0.lock().await;
-        all.entry(context.to_string()).or_default().clone()
-    }
-
-    /// Forgets a cluster that is gone.
-    pub(super) async fn forget(&self, context: &str) {
-        self.0.lock().await.remove(context);
-    }
 }
 
 impl Cluster {

@@ -19,7 +19,8 @@ mod power;
 
 use futures::future::{BoxFuture, FutureExt as _};
 
-use self::given::Clusters;
+use self::given::Cluster;
+use super::clusters::Clusters;
 use super::{Job, Maker, registry};
 use crate::axis::Distribution;
 use crate::distribution::k3s::label::{self, CLUSTER, ROLE};
@@ -36,7 +37,7 @@ const CONTAINERD_LOG: &str = "/var/lib/rancher/k3s/agent/containerd/containerd.l
 /// Makes clusters that k3d could have made.
 #[derive(Default)]
 pub(super) struct K3s {
-    clusters: Clusters,
+    clusters: Clusters<Cluster>,
 }
 
 impl Maker for K3s {
