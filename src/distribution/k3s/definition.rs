@@ -282,12 +282,11 @@ impl<'a> Definition<'a> {
                 }
             }
             if !self.has_configuration(&args, member) {
-                let is_set = |name: &str| args.iter().any(|arg| arg.contains(name));
-                let asked = REQUESTS.into_iter().filter(|(name, _)| !is_set(name));
-                let asked: Vec<String> = asked
-                    .map(|(name, value)| format!("--kube-controller-manager-arg={name}={value}"))
-                    .collect();
-                args.extend(asked);
+                for (name, value) in REQUESTS {
+                    if !args.iter().any(|arg| arg.contains(name)) {
+                        args.push(format!("--kube-controller-manager-arg={name}={value}"));
+                    }
+                }
             }
         }
         args
